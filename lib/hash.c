@@ -1,0 +1,109 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * hash - digests, constant-time comparison and wiping; see hash.h.  The only
+ * file that knows OpenSSL.
+ */
+#include "config.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "hash.h"
+#include "str.h"
+
+struct hash {
+	EVP_MD_CTX *ctx;
+};
+
+enum rc
+hash_sha256(const void *p, size_t n, char out[HASH_HEX], struct err *e)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	out[0] = '\0';
+	if (EVP_Digest(p, n, md, &len, EVP_sha256(), NULL) != 1 || len != 32)
+		return err_set(e, RC_LATER, "SHA-256 failed: no memory");
+	str_hex(out, md, len);
+	return RC_OK;
+}
+
+static enum rc
+new_digest(struct hash **h, const EVP_MD *md, const char *name, struct err *e)
+{
+	if ((*h = calloc(1, sizeof(**h))) == NULL)
+		return err_set(e, RC_LATER, "%s: no memory", name);
+	(*h)->ctx = EVP_MD_CTX_new();
+	if ((*h)->ctx == NULL || EVP_DigestInit_ex((*h)->ctx, md, NULL) != 1) {
+		hash_free(h);
+		return err_set(e, RC_LATER, "%s: no memory, or forbidden here", name);
+	}
+	return RC_OK;
+}
+
+enum rc
+hash_new(struct hash **h, struct err *e)
+{
+	return new_digest(h, EVP_sha256(), "SHA-256", e);
+}
+
+enum rc
+hash_new_md5(struct hash **h, struct err *e)
+{
+	return new_digest(h, EVP_md5(), "MD5", e);
+}
+
+enum rc
+hash_add(struct hash *h, const void *p, size_t n, struct err *e)
+{
+	if (EVP_DigestUpdate(h->ctx, p, n) != 1)
+		return err_set(e, RC_LATER, "a digest failed");
+	return RC_OK;
+}
+
+enum rc
+hash_end(struct hash *h, char out[HASH_HEX], struct err *e)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	out[0] = '\0';
+	if (EVP_DigestFinal_ex(h->ctx, md, &len) != 1 || len > 32)
+		return err_set(e, RC_LATER, "a digest failed");
+	str_hex(out, md, len);
+	return RC_OK;
+}
+
+void
+hash_free(struct hash **h)
+{
+	if (*h == NULL)
+		return;
+	EVP_MD_CTX_free((*h)->ctx);
+	free(*h);
+	*h = NULL;
+}
+
+bool
+hash_equal(const void *a, size_t na, const void *b, size_t nb)
+{
+	unsigned char da[EVP_MAX_MD_SIZE], db[EVP_MAX_MD_SIZE];
+	unsigned la = 0, lb = 0;
+	bool same;
+
+	/* Digests have one length, so nothing tells how much of the bytes agree. */
+	same = EVP_Digest(a, na, da, &la, EVP_sha256(), NULL) == 1 &&
+	       EVP_Digest(b, nb, db, &lb, EVP_sha256(), NULL) == 1 && la == 32 && lb == 32 &&
+	       CRYPTO_memcmp(da, db, 32) == 0;
+	OPENSSL_cleanse(da, sizeof(da));
+	OPENSSL_cleanse(db, sizeof(db));
+	return same && na == nb;
+}
+
+void
+hash_wipe(void *p, size_t n)
+{
+	OPENSSL_cleanse(p, n);
+}
