@@ -1,0 +1,110 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * conf - the configuration: one table of keys makes parsing, defaults, the
+ * sample file and the manual page.  The only file that knows inih.
+ */
+#ifndef ARKEN_CONF_H
+#define ARKEN_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "err.h"
+#include "log.h"
+
+#define CONF_ACCOUNTS 256       /* accounts in one installation */
+#define CONF_LINE 4096          /* a longer line is refused */
+#define CONF_FILE_MAX (1 << 20) /* a longer file is refused */
+#define CONF_CALLBACKS 64
+
+struct conf_callback { /* [callback Category] or [callback Category.Type] */
+	char *kind;
+	char *get;  /* path and query below the API base, with {placeholders}, or NULL */
+	char *link; /* JSON Pointer to the link in the answer, or NULL */
+};
+
+struct conf_account { /* [account NAME] */
+	char *name;
+	char *path;
+	char *hash_id;
+	char *secret_header;
+	char *secret_file;
+	char *api;
+	char *token_url;
+	char *client_id;
+	char *client_secret_file;
+	char *token_audience;
+	char *ca_file;
+	char *document_hosts;    /* patterns, separated by spaces, each perhaps with :port */
+	char *document_networks; /* CIDR blocks, separated by spaces; NULL none */
+};
+
+struct conf {
+	char *file; /* where it came from */
+	struct {
+		char *directory;
+		char *group;
+		int64_t retention; /* milliseconds, as every duration here */
+		uint64_t min_free, min_inodes, queue_limit, rejected_limit, max_body;
+		char *allow_fs;
+	} spool;
+	struct {
+		uint64_t threads;
+	} receiver;
+	struct {
+		char *state;
+		char *store;
+		uint64_t active_limit, concurrency, tries;
+		int64_t retry_min, retry_max, retry_age, rescan;
+		int64_t connect_timeout, api_timeout, stall_timeout;
+		uint64_t max_record, max_document;
+	} daemon;
+	struct {
+		enum log_format format;
+		enum log_target target;
+		enum log_level level;
+	} log;
+	struct conf_account *accounts;
+	size_t naccounts;
+	struct conf_callback *callbacks;
+	size_t ncallbacks;
+};
+
+/*
+ * Read a file.  The caller owns *out.  RC_CONFIG: "file:line: key: what was expected, what was
+ * found", for an unknown section or key, a value out of its limits, a key twice, two accounts
+ * on one path, a missing mandatory key.  RC_GONE / RC_DENIED: the file itself.
+ */
+enum rc conf_load(const char *path, struct conf **out, struct err *e) MUST_CHECK;
+void conf_free(struct conf **c);
+
+/* The account of that name, or that is posted to at this path; NULL none. */
+const struct conf_account *conf_account(const struct conf *c, const char *name);
+const struct conf_account *conf_account_at(const struct conf *c, const char *path);
+
+/*
+ * Has the account all that spoold needs: api, token_url, client_id, client_secret_file?  The
+ * receiver does not ask.  RC_CONFIG names what is missing.
+ */
+enum rc conf_account_complete(const struct conf_account *a, struct err *e) MUST_CHECK;
+
+/* The override for Category.Type, else for Category, else NULL. */
+const struct conf_callback *conf_callback(
+    const struct conf *c, const char *category, const char *type);
+
+/*
+ * A secret's file: regular, not empty, readable by nobody but owner and group, at most 64 KiB.
+ * Appended to b as it is; b is to be wiped by the caller.  RC_CONFIG says what is wrong,
+ * RC_GONE and RC_DENIED are about opening it.  Links are followed.
+ */
+struct buf;
+enum rc conf_secret(const char *path, struct buf *b, struct err *e) MUST_CHECK;
+
+/* The sample file, complete and commented, and the key list of arkenspool.conf(5) in mdoc. */
+void conf_print_sample(FILE *out);
+void conf_print_mdoc(FILE *out);
+
+#endif

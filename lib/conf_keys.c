@@ -1,0 +1,195 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * conf_keys - the table of sections and keys; see conf_keys.h.
+ *
+ * A key exists by its row here: parser, default, sample file and manual page follow.
+ */
+#include "config.h"
+
+#include "conf_keys.h"
+
+#define SPOOL CONF_IN_SPOOL
+#define RECEIVER CONF_IN_RECEIVER
+#define DAEMON CONF_IN_DAEMON
+#define ACCOUNT CONF_IN_ACCOUNT
+#define CALLBACK CONF_IN_CALLBACK
+#define IN_CONF(m) offsetof(struct conf, m)
+#define IN_ACCOUNT(m) offsetof(struct conf_account, m)
+#define IN_CALLBACK(m) offsetof(struct conf_callback, m)
+
+const struct conf_section conf_sections[CONF_SECTIONS] = {
+    [CONF_IN_SPOOL] = {.name = "spool",
+	.help = "The queue that receiver, daemon and operator share."},
+    [CONF_IN_RECEIVER] = {.name = "receiver", .help = "What arken.fcgi does alone."},
+    [CONF_IN_DAEMON] = {.name = "daemon", .help = "What spoold does alone."},
+    [CONF_IN_LOG] = {.name = "log", .help = "What the programs say, and where."},
+    [CONF_IN_ACCOUNT] = {.name = "account",
+	.title = "NAME",
+	.example = "acme",
+	.help = "One Arken account. At least one is needed. Its name is 1 to 32 of a-z, 0-9, "
+		"_ and -, and is part of file names: choose it once."},
+    [CONF_IN_CALLBACK] = {.name = "callback",
+	.title = "KIND",
+	.example = "Client",
+	.help =
+	    "How the API is asked about an event, where that differs from the default. The "
+	    "kind is a category (Client) or a category and a type (Client.Update); the more "
+	    "exact one wins."},
+};
+
+static const struct conf_word formats[] = {{"kv", LOG_KV}, {"json", LOG_JSON}, {NULL, 0}};
+
+static const struct conf_word targets[] = {
+    {"auto", LOG_AUTO}, {"stderr", LOG_STDERR}, {"journal", LOG_JOURNAL}, {NULL, 0}};
+
+static const struct conf_word levels[] = {{"error", LOG_ERROR}, {"warn", LOG_WARN},
+    {"note", LOG_NOTE}, {"info", LOG_INFO}, {"trace", LOG_TRACE}, {NULL, 0}};
+
+const struct conf_key conf_keys[] = {
+    {SPOOL, "directory", CONF_T_PATH, IN_CONF(spool.directory), .def = SPOOLDIR,
+	.help = "The folder of the queue, on a local disk."},
+    {SPOOL, "group", CONF_T_GROUP, IN_CONF(spool.group), .def = "arkenspool",
+	.help = "The group that owns the queue; receiver and daemon are both in it."},
+    {SPOOL, "retention", CONF_T_DURATION, IN_CONF(spool.retention), .def = "30d", .min = "7d",
+	.max = "3650d",
+	.help = "How long finished events, unreadable requests and the log are kept. Finished "
+		"events are also the memory by which a repeated one is recognised."},
+    {SPOOL, "min_free", CONF_T_SIZE, IN_CONF(spool.min_free), .def = "256M", .min = "0",
+	.max = "65536G", .help = "With less room on the disk, new events are answered 503."},
+    {SPOOL, "min_inodes", CONF_T_NUMBER, IN_CONF(spool.min_inodes), .def = "1000", .min = "0",
+	.max = "1000000000", .help = "With fewer free inodes, new events are answered 503."},
+    {SPOOL, "queue_limit", CONF_T_NUMBER, IN_CONF(spool.queue_limit), .def = "1000000",
+	.min = "1", .max = "100000000",
+	.help = "With more events waiting, new ones are answered 503."},
+    {SPOOL, "rejected_limit", CONF_T_NUMBER, IN_CONF(spool.rejected_limit), .def = "1000",
+	.min = "1", .max = "1000000",
+	.help = "With more unreadable requests kept, further ones are answered 503."},
+    {SPOOL, "max_body", CONF_T_SIZE, IN_CONF(spool.max_body), .def = "10M", .min = "1K",
+	.max = "64M",
+	.help = "The longest request body that is taken. Longer ones are answered 413."},
+    {SPOOL, "allow_fs", CONF_T_FILESYSTEMS, IN_CONF(spool.allow_fs), .example = "tmpfs",
+	.help = "Memory and network file systems the queue may be on all the same. What is "
+		"promised about power cuts does not hold there."},
+
+    {RECEIVER, "threads", CONF_T_NUMBER, IN_CONF(receiver.threads), .def = "16", .min = "1",
+	.max = "512",
+	.help =
+	    "Requests handled at the same time. Not less than the connections the web server "
+	    "keeps open."},
+
+    {DAEMON, "state", CONF_T_PATH, IN_CONF(daemon.state), .def = STATEDIR,
+	.help = "The folder of the daemon's own files, such as the API token."},
+    {DAEMON, "store", CONF_T_PATH, IN_CONF(daemon.store), .def = STATEDIR "/store",
+	.help = "The folder that records and documents are put in."},
+    {DAEMON, "active_limit", CONF_T_NUMBER, IN_CONF(daemon.active_limit), .def = "20000",
+	.min = "1", .max = "1000000",
+	.help = "Events held in memory at most. The rest wait on disk."},
+    {DAEMON, "concurrency", CONF_T_NUMBER, IN_CONF(daemon.concurrency), .def = "8", .min = "1",
+	.max = "256", .help = "Events worked on at the same time."},
+    {DAEMON, "tries", CONF_T_NUMBER, IN_CONF(daemon.tries), .def = "10", .min = "1",
+	.max = "1000",
+	.help = "After so many failures an event waits in failed for a person. An API that is "
+		"down does not count as a failure."},
+    {DAEMON, "retry_min", CONF_T_DURATION, IN_CONF(daemon.retry_min), .def = "10s",
+	.min = "100ms", .max = "1d",
+	.help =
+	    "The longest pause before the second try; it doubles with every further one. The "
+	    "shortest is half of it."},
+    {DAEMON, "retry_max", CONF_T_DURATION, IN_CONF(daemon.retry_max), .def = "1h",
+	.min = "100ms", .max = "7d",
+	.help = "The longest pause between two tries. Not less than retry_min."},
+    {DAEMON, "retry_age", CONF_T_DURATION, IN_CONF(daemon.retry_age), .def = "7d", .min = "1m",
+	.max = "365d",
+	.help =
+	    "An event first tried longer ago than this goes to failed with its next failure."},
+    {DAEMON, "rescan", CONF_T_DURATION, IN_CONF(daemon.rescan), .def = "60s", .min = "1s",
+	.max = "1h", .help = "How often the queue is read anew, whatever notifications said."},
+    {DAEMON, "connect_timeout", CONF_T_DURATION, IN_CONF(daemon.connect_timeout), .def = "10s",
+	.min = "1s", .max = "10m", .help = "How long a connection may take to come about."},
+    {DAEMON, "api_timeout", CONF_T_DURATION, IN_CONF(daemon.api_timeout), .def = "60s",
+	.min = "1s", .max = "1h",
+	.help = "How long a call to the API or for a token may take in all."},
+    {DAEMON, "stall_timeout", CONF_T_DURATION, IN_CONF(daemon.stall_timeout), .def = "60s",
+	.min = "1s", .max = "1h",
+	.help = "A download is given up when nothing has come for so long."},
+    {DAEMON, "max_record", CONF_T_SIZE, IN_CONF(daemon.max_record), .def = "10M", .min = "1K",
+	.max = "64M", .help = "The largest answer taken from the API."},
+    {DAEMON, "max_document", CONF_T_SIZE, IN_CONF(daemon.max_document), .def = "1G",
+	.min = "1K", .max = "1024G", .help = "The largest document that is downloaded."},
+
+    {CONF_IN_LOG, "format", CONF_T_CHOICE, IN_CONF(log.format), .def = "kv", .words = formats,
+	.help = "How a line is written: pairs of key=value, or one JSON object."},
+    {CONF_IN_LOG, "target", CONF_T_CHOICE, IN_CONF(log.target), .def = "auto", .words = targets,
+	.help = "Where lines go. With auto it is the journal if systemd connected it, else the "
+		"standard error output."},
+    {CONF_IN_LOG, "level", CONF_T_CHOICE, IN_CONF(log.level), .def = "info", .words = levels,
+	.help = "The least important lines that are still written."},
+
+    {ACCOUNT, "path", CONF_T_URL_PATH, IN_ACCOUNT(path), .otherwise = "/arken/NAME",
+	.max = "256", .example = "/arken/acme",
+	.help =
+	    "The path of the URL that Arken posts events to. No two accounts have the same."},
+    {ACCOUNT, "hash_id", CONF_T_WORD, IN_ACCOUNT(hash_id), .max = "64",
+	.example = "2xLbJcTzZVvHdBgyMHkQZ0",
+	.help = "The account's hash identifier at Arken. Events of another account are refused "
+		"where it is given."},
+    {ACCOUNT, "secret_header", CONF_T_HEADER, IN_ACCOUNT(secret_header),
+	.example = "X-Arken-Secret",
+	.help =
+	    "The header in which Arken sends the secret. It needs secret_file; with neither "
+	    "of them the account refuses every request."},
+    {ACCOUNT, "secret_file", CONF_T_PATH, IN_ACCOUNT(secret_file),
+	.example = SYSCONFDIR "/arkenspool/acme.secret",
+	.help =
+	    "The file with the secret, one on each line, all of them valid. Others than owner "
+	    "and group may have no access to it."},
+    {ACCOUNT, "api", CONF_T_BASE, IN_ACCOUNT(api), .example = "https://api.sandbox.arken.legal",
+	.help =
+	    "The base of the API's URLs. It, token_url, client_id and client_secret_file are "
+	    "needed by spoold, not by the receiver."},
+    {ACCOUNT, "token_url", CONF_T_URL, IN_ACCOUNT(token_url),
+	.example = "https://pre-arkenlegal.au.auth0.com/oauth/token",
+	.help = "Where a token for the API is asked for."},
+    {ACCOUNT, "client_id", CONF_T_TEXT, IN_ACCOUNT(client_id), .max = "256",
+	.example = "a1B2c3D4e5F6g7H8",
+	.help = "The client id that Arken gave to this integrator."},
+    {ACCOUNT, "client_secret_file", CONF_T_PATH, IN_ACCOUNT(client_secret_file),
+	.example = SYSCONFDIR "/arkenspool/acme.client",
+	.help =
+	    "The file with the client secret. Others than owner and group may have no access "
+	    "to it."},
+    {ACCOUNT, "token_audience", CONF_T_TEXT, IN_ACCOUNT(token_audience),
+	.otherwise = "the value of api", .max = "256",
+	.example = "https://api.sandbox.arken.legal",
+	.help = "The audience that is asked for with a token."},
+    {ACCOUNT, "ca_file", CONF_T_PATH, IN_ACCOUNT(ca_file), .otherwise = "those of the system",
+	.example = "/etc/ssl/certs/ca-certificates.crt",
+	.help = "The certificate authorities (PEM) that may vouch for the API, the host of "
+		"token_url and the hosts of documents."},
+    {ACCOUNT, "document_hosts", CONF_T_HOSTS, IN_ACCOUNT(document_hosts),
+	.def = "s3.amazonaws.com *.s3.amazonaws.com s3.*.amazonaws.com *.s3.*.amazonaws.com",
+	.help =
+	    "The hosts that documents may be downloaded from. An asterisk stands for one part "
+	    "of a name; without a port it is 443."},
+    {ACCOUNT, "document_networks", CONF_T_NETWORKS, IN_ACCOUNT(document_networks),
+	.example = "10.20.0.0/16 fd00::/8",
+	.help = "Private networks that documents may be downloaded from all the same."},
+
+    {CALLBACK, "get", CONF_T_TEMPLATE, IN_CALLBACK(get),
+	.otherwise = "the call that is known for the kind",
+	.example = "/client?accountHashId={accountHashId}&clientHashId={clientHashId}",
+	.help = "Path and query below the account's api. A placeholder is replaced by what the "
+		"event says."},
+    {CALLBACK, "link", CONF_T_POINTER, IN_CALLBACK(link),
+	.otherwise = "the first https URL on a host of document_hosts", .example = "/data/url",
+	.help = "Where in the API's answer the link to the document stands."},
+};
+
+const size_t conf_nkeys = sizeof(conf_keys) / sizeof(conf_keys[0]);
+
+_Static_assert(sizeof(conf_keys) / sizeof(conf_keys[0]) <= CONF_KEYS, "raise CONF_KEYS");
+_Static_assert(sizeof(enum log_level) == sizeof(int) &&
+		   sizeof(enum log_format) == sizeof(int) &&
+		   sizeof(enum log_target) == sizeof(int),
+    "CONF_T_CHOICE writes an int");
