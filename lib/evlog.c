@@ -1,0 +1,216 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * evlog - the spool's own log; see evlog.h.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clk.h"
+#include "evlog.h"
+#include "io.h"
+#include "log.h"
+#include "str.h"
+
+#define EVLOG_PAIRS 24
+#define EVLOG_DAYS 4096 /* files in log/ that are looked at */
+
+static enum rc
+append(int dir, int64_t now, const char *line, size_t n, struct err *e)
+{
+	char day[CLK_TEXT];
+	enum rc rc = RC_OK;
+	ssize_t k;
+	int fd;
+
+	clk_day(now, day);
+	fd = openat(dir, day, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	if (fd < 0 && errno == ENOENT) {
+		fd = openat(dir, day,
+		    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd >= 0 && fchmod(fd, 0660) != 0)
+			rc = err_sys(e, "fchmod", day);
+		else if (fd < 0 && errno == EEXIST) /* another process was first */
+			fd = openat(dir, day, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	}
+	if (fd < 0)
+		return err_sys(e, "openat", day);
+	if ((k = write(fd, line, n)) < 0)
+		rc = err_sys(e, "write", day);
+	else if ((size_t)k != n)
+		rc = err_set(e, RC_FULL, "log/%s: a line was cut", day);
+	(void)close(fd);
+	return rc;
+}
+
+enum rc
+evlog_put(int dir, int64_t now, const char *step, const char *name, struct err *e, ...)
+{
+	char stamp[CLK_TEXT], line[EVLOG_LINE];
+	const char *pairs[2 * EVLOG_PAIRS] = {"time", NULL, "step", step, "event", name};
+	size_t n = 6;
+	va_list ap;
+
+	clk_rfc3339(now, stamp);
+	pairs[1] = stamp;
+	va_start(ap, e);
+	while (n + 2 <= 2 * EVLOG_PAIRS) {
+		if ((pairs[n] = va_arg(ap, const char *)) == NULL)
+			break;
+		pairs[n + 1] = va_arg(ap, const char *);
+		n += 2;
+	}
+	va_end(ap);
+	n = log_kv(line, sizeof(line), pairs, n);
+	return append(dir, now, line, n, e);
+}
+
+bool
+evlog_value(const char *line, const char *key, char *out, unsigned size)
+{
+	size_t k = strlen(key), n = 0;
+	const char *p = line;
+
+	out[0] = '\0';
+	for (; p != NULL; p = strchr(p, ' ')) {
+		p += *p == ' ';
+		if (strncmp(p, key, k) == 0 && p[k] == '=')
+			break;
+	}
+	if (p == NULL)
+		return false;
+	p += k + 1;
+	if (*p != '"') {
+		n = strcspn(p, " \n");
+		return str_copy_n(out, size, p, n);
+	}
+	for (p++; *p != '\0' && *p != '"'; p++) {
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+		if (n + 1 >= size)
+			break;
+		out[n++] = *p;
+	}
+	out[n] = '\0';
+	return true;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static bool
+is_day(const char *name)
+{
+	int64_t ms;
+	char text[CLK_TEXT];
+
+	if (strlen(name) != 10)
+		return false;
+	(void)snprintf(text, sizeof(text), "%.10sT00:00:00Z", name);
+	return clk_parse(text, &ms);
+}
+
+/* The names of all days, sorted; the caller frees *days. */
+static enum rc
+list_days(int dir, char (**days)[11], size_t *count, struct err *e)
+{
+	const struct dirent *de;
+	enum rc rc = RC_OK;
+	DIR *d;
+	int fd;
+
+	*count = 0;
+	if ((*days = calloc(EVLOG_DAYS, sizeof(**days))) == NULL)
+		return err_set(e, RC_LATER, "no memory");
+	if ((rc = io_open_dir(dir, ".", &fd, e)) != RC_OK)
+		goto out;
+	if ((d = fdopendir(fd)) == NULL) {
+		rc = err_sys(e, "fdopendir", "log");
+		io_close(&fd);
+		goto out;
+	}
+	while (*count < EVLOG_DAYS && (de = readdir(d)) != NULL)
+		if (is_day(de->d_name) && str_copy((*days)[*count], 11, de->d_name))
+			(*count)++;
+	(void)closedir(d);
+	qsort(*days, *count, sizeof(**days), by_name);
+out:
+	if (rc != RC_OK) {
+		free(*days);
+		*days = NULL;
+	}
+	return rc;
+}
+
+/* The lines of one day that are about name. */
+static bool
+read_day(
+    int dir, const char *day, const char *name, bool (*fn)(const char *, void *), void *arg)
+{
+	char line[EVLOG_LINE], of[EVLOG_LINE];
+	bool more = true;
+	FILE *f;
+	int fd;
+
+	if (io_open(dir, day, &fd, NULL) != RC_OK)
+		return true;
+	if ((f = fdopen(fd, "r")) == NULL) {
+		io_close(&fd);
+		return true;
+	}
+	while (more && fgets(line, sizeof(line), f) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		if (evlog_value(line, "event", of, sizeof(of)) && str_eq(of, name))
+			more = fn(line, arg);
+	}
+	(void)fclose(f);
+	return more;
+}
+
+enum rc
+evlog_story(
+    int dir, const char *name, bool (*fn)(const char *line, void *), void *arg, struct err *e)
+{
+	char(*days)[11];
+	size_t n;
+	enum rc rc;
+
+	if ((rc = list_days(dir, &days, &n, e)) != RC_OK)
+		return rc;
+	for (size_t i = 0; i < n && read_day(dir, days[i], name, fn, arg); i++)
+		;
+	free(days);
+	return RC_OK;
+}
+
+enum rc
+evlog_purge(int dir, int64_t before, struct err *e)
+{
+	char(*days)[11], limit[CLK_TEXT];
+	enum rc rc;
+	size_t n;
+
+	if ((rc = list_days(dir, &days, &n, e)) != RC_OK)
+		return rc;
+	clk_day(before, limit);
+	for (size_t i = 0; i < n && strcmp(days[i], limit) < 0; i++) {
+		enum rc one = io_unlink(dir, days[i], e);
+
+		if (one != RC_OK && one != RC_GONE)
+			rc = one;
+	}
+	free(days);
+	return rc;
+}
