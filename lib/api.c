@@ -1,0 +1,333 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * api - which call an event asks for; see api.h.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api.h"
+#include "buf.h"
+#include "clk.h"
+#include "str.h"
+
+#define API_VISIT 4096 /* values of an answer that are looked at for a link */
+
+static const struct {
+	const char *category;
+	const char *get;
+	const char *object; /* the placeholder without which there is no call */
+} defaults[] = {
+    {"Account", "/account?accountHashId={accountHashId}", "accountHashId"},
+    {"Client", "/client?accountHashId={accountHashId}&clientHashId={clientHashId}",
+	"clientHashId"},
+    {"DocumentData",
+	"/documentdata?accountHashId={accountHashId}&documentHashId={documentHashId}",
+	"documentHashId"},
+    {"User", "/user?accountHashId={accountHashId}&userHashId={userHashId}", "userHashId"},
+    {"FileStore",
+	"/filestore?accountHashId={accountHashId}&clientHashId={clientHashId}"
+	"&documentHashId={documentHashId}",
+	"documentHashId"},
+};
+
+#define DEFAULTS (sizeof(defaults) / sizeof(defaults[0]))
+
+bool
+api_is_delete(const struct event *ev)
+{
+	return str_eq(ev->type, "Delete");
+}
+
+bool
+api_has_document(const struct event *ev)
+{
+	return str_eq(ev->category, "FileStore") &&
+	       (str_eq(ev->type, "Upload") || str_eq(ev->type, "Download"));
+}
+
+/* The value of a placeholder; "" when the event does not say. */
+static const char *
+placeholder(const struct conf_account *a, const struct event *ev, const char *name, size_t n)
+{
+	const struct {
+		const char *name, *value;
+	} known[] = {
+	    {"accountHashId", ev->account_hash[0] != '\0' || a->hash_id == NULL
+				  ? ev->account_hash
+				  : a->hash_id},
+	    {"clientHashId", ev->client_hash},
+	    {"documentHashId", ev->document_hash},
+	    {"userHashId", ev->user_hash},
+	    {"eventId", ev->id},
+	    {"eventNumber", ev->number},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i].name) == n && memcmp(known[i].name, name, n) == 0)
+			return known[i].value;
+	return "";
+}
+
+/* One piece of a template between separators; false: a placeholder in it has no value. */
+static bool
+fill_piece(struct buf *b, const struct conf_account *a, const struct event *ev, const char *p,
+    size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		const char *end;
+		const char *value;
+
+		if (p[i] != '{' || (end = memchr(p + i, '}', n - i)) == NULL) {
+			buf_add(b, p + i++, 1);
+			continue;
+		}
+		value = placeholder(a, ev, p + i + 1, (size_t)(end - (p + i)) - 1);
+		if (value[0] == '\0')
+			return false;
+		buf_url(b, value);
+		i = (size_t)(end - p) + 1;
+	}
+	return true;
+}
+
+/* A parameter whose placeholder has no value is left out; the path must be whole. */
+static enum rc
+fill(struct buf *b, const struct conf_account *a, const struct event *ev, const char *get,
+    struct err *e)
+{
+	size_t n = strcspn(get, "?");
+	char mark = '?';
+
+	if (!fill_piece(b, a, ev, get, n))
+		return err_set(e, RC_BAD, "the event does not say what the call's path needs");
+	get += n;
+	while (*get != '\0') {
+		size_t before = b->n + 1;
+
+		get++;
+		n = strcspn(get, "&");
+		buf_add(b, &mark, 1);
+		if (fill_piece(b, a, ev, get, n)) {
+			mark = '&';
+		} else if (!b->broken) {
+			b->n = before - 1;
+			b->p[b->n] = '\0';
+		}
+		get += n;
+	}
+	return RC_OK;
+}
+
+/* An API base without the slash a person may have put at its end. */
+static size_t
+base_length(const char *api)
+{
+	size_t n = strlen(api);
+
+	while (n > 0 && api[n - 1] == '/')
+		n--;
+	return n;
+}
+
+bool
+api_is_ours(const struct conf_account *a, const char *url)
+{
+	struct http_url base, u;
+	size_t n;
+
+	if (a->api == NULL || !http_url(a->api, &base) || !http_url(url, &u) || u.userinfo)
+		return false;
+	n = base_length(base.path);
+	return str_eq(base.scheme, u.scheme) && str_eq_nocase(base.host, u.host) &&
+	       str_eq(base.port, u.port) && strncmp(base.path, u.path, n) == 0 &&
+	       (u.path[n] == '/' || u.path[n] == '\0') && strstr(u.path, "/../") == NULL;
+}
+
+/*
+ * The event's own link, mended; one that names no call ("https://host?key=…") gets
+ * the path of the default.
+ */
+static bool
+own_link(
+    const struct conf_account *a, const struct event *ev, const char *get, char url[HTTP_URL])
+{
+	char mended[HTTP_URL];
+	struct http_url base, u;
+	const char *query;
+	size_t n;
+
+	if (ev->link == NULL || !http_mend(ev->link, mended, sizeof(mended)) ||
+	    !api_is_ours(a, mended) || !http_url(a->api, &base) || !http_url(mended, &u))
+		return false;
+	n = base_length(base.path);
+	if (u.path[n] != '\0' && u.path[n + 1] != '\0')
+		return str_copy(url, HTTP_URL, mended);
+	if ((query = strchr(mended, '?')) == NULL)
+		return false;
+	return (size_t)snprintf(url, HTTP_URL, "%.*s%.*s%s", (int)base_length(a->api), a->api,
+		   (int)strcspn(get, "?"), get, query) < HTTP_URL;
+}
+
+enum rc
+api_callback(const struct conf *c, const struct conf_account *a, const struct event *ev,
+    char url[HTTP_URL], struct err *e)
+{
+	const struct conf_callback *cb = conf_callback(c, ev->category, ev->type);
+	const char *get = cb != NULL ? cb->get : NULL;
+	struct buf b = BUF_INIT(HTTP_URL - 1);
+	size_t i;
+	enum rc rc;
+
+	url[0] = '\0';
+	for (i = 0; i < DEFAULTS && !str_eq(defaults[i].category, ev->category); i++)
+		;
+	if (i == DEFAULTS && get == NULL)
+		return err_set(e, RC_BAD, "%s.%s is not a kind we know a call for",
+		    ev->category, ev->type);
+	if (get == NULL && api_is_delete(ev))
+		return err_set(e, RC_GONE, "nothing can be asked after a delete");
+	if (get == NULL && own_link(a, ev, defaults[i].get, url))
+		return RC_OK;
+	if (get == NULL &&
+	    *placeholder(a, ev, defaults[i].object, strlen(defaults[i].object)) == '\0')
+		return err_set(e, RC_BAD, "the event has neither %s nor a link to the API",
+		    defaults[i].object);
+	buf_add(&b, a->api, base_length(a->api));
+	if ((rc = fill(&b, a, ev, get != NULL ? get : defaults[i].get, e)) == RC_OK)
+		rc = buf_state(&b, e) == RC_OK ? RC_OK : RC_BAD;
+	if (rc == RC_OK && !str_copy(url, HTTP_URL, buf_text(&b)))
+		rc = err_set(e, RC_BAD, "the call's URL is too long");
+	buf_free(&b);
+	return rc;
+}
+
+/* The value of a query parameter as it stands in the URL; "" none. */
+static void
+parameter(const char *url, const char *name, char *out, size_t size)
+{
+	const char *p = strchr(url, '?');
+	size_t k = strlen(name);
+
+	out[0] = '\0';
+	for (; p != NULL; p = strchr(p, '&')) {
+		size_t n;
+
+		p++;
+		n = strcspn(p, "&#");
+		if (n > k && p[k] == '=' && strncmp(p, name, k) == 0 &&
+		    str_copy_n(out, size, p + k + 1, n - k - 1))
+			return;
+	}
+}
+
+enum rc
+api_object(const struct event *ev, char out[API_OBJECT], struct err *e)
+{
+	const char *id = "";
+	char key[API_OBJECT - NAME_HASH - 1];
+
+	if (str_eq(ev->category, "Client"))
+		id = ev->client_hash;
+	else if (str_eq(ev->category, "User"))
+		id = ev->user_hash;
+	else if (str_eq(ev->category, "Account"))
+		id = ev->account_hash[0] != '\0' ? ev->account_hash : "account";
+	else
+		id = ev->document_hash;
+	if (id[0] != '\0')
+		return str_copy(out, API_OBJECT, id) ? RC_OK : RC_BAD;
+	if (ev->link != NULL) {
+		parameter(ev->link, "key", key, sizeof(key));
+		if (key[0] != '\0') {
+			(void)snprintf(out, API_OBJECT, "%s %s", ev->client_hash, key);
+			return RC_OK;
+		}
+	}
+	return err_set(e, RC_BAD, "the event does not say which %s it is about", ev->category);
+}
+
+/* The first text in the answer that is an allowed https URL; *denied: one was seen that is not.
+ */
+static bool
+search(const struct json *v, const struct guard *g, char url[HTTP_URL], bool *denied,
+    unsigned *left, struct err *e)
+{
+	const char *text = json_string(v);
+	struct http_url u;
+
+	if (*left == 0)
+		return false;
+	(*left)--;
+	if (text != NULL && strncmp(text, "https://", 8) == 0 &&
+	    http_mend(text, url, HTTP_URL) && http_url(url, &u)) {
+		if (guard_url(g, u.scheme, u.host, u.port, u.userinfo, e) == RC_OK)
+			return true;
+		*denied = true;
+	}
+	for (const struct json *k = json_first(v); k != NULL; k = json_next(k))
+		if (search(k, g, url, denied, left, e))
+			return true;
+	return false;
+}
+
+enum rc
+api_link(const struct conf *c, const struct event *ev, const struct json *answer,
+    const struct guard *g, char url[HTTP_URL], struct err *e)
+{
+	const struct conf_callback *cb = conf_callback(c, ev->category, ev->type);
+	unsigned left = API_VISIT;
+	bool denied = false;
+	struct http_url u;
+	const char *text;
+
+	url[0] = '\0';
+	if (cb == NULL || cb->link == NULL) {
+		if (search(answer, g, url, &denied, &left, e))
+			return RC_OK;
+		url[0] = '\0';
+		if (denied)
+			return RC_DENIED;
+		return err_set(e, RC_GONE, "the answer has no link to a document");
+	}
+	if ((text = json_string(json_at(answer, cb->link))) == NULL)
+		return err_set(e, RC_GONE, "the answer has no text at %.100s", cb->link);
+	if (!http_mend(text, url, HTTP_URL) || !http_url(url, &u))
+		return err_set(e, RC_DENIED, "the text at %.100s is not a URL", cb->link);
+	return guard_url(g, u.scheme, u.host, u.port, u.userinfo, e);
+}
+
+/* "20260305T101112Z" as Amazon writes it. */
+static bool
+amazon_time(const char *text, int64_t *ms)
+{
+	char iso[CLK_TEXT];
+
+	if (strlen(text) != 16 || text[8] != 'T' || text[15] != 'Z')
+		return false;
+	(void)snprintf(iso, sizeof(iso), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", text, text + 4,
+	    text + 6, text + 9, text + 11, text + 13);
+	return clk_parse(iso, ms);
+}
+
+int64_t
+api_link_end(const char *url)
+{
+	char date[32], life[32];
+	uint64_t seconds;
+	int64_t from;
+
+	parameter(url, "X-Amz-Date", date, sizeof(date));
+	parameter(url, "X-Amz-Expires", life, sizeof(life));
+	if (amazon_time(date, &from) && str_u64(life, 0, 10000000, &seconds))
+		return from + (int64_t)seconds * CLK_SECOND;
+	parameter(
+	    url, "Expires", life, sizeof(life)); /* the older signature's: seconds since 1970 */
+	if (str_u64(life, 1, INT64_MAX / CLK_SECOND, &seconds))
+		return (int64_t)seconds * CLK_SECOND;
+	return 0;
+}

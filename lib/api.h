@@ -1,0 +1,54 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * api - which call an event asks for, and where an answer says the document is.
+ *
+ * Pure.  The defaults are those of the vendor's contract; whatever of it is a
+ * guess can be overridden by a [callback KIND] section.
+ */
+#ifndef ARKEN_API_H
+#define ARKEN_API_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "err.h"
+#include "event.h"
+#include "guard.h"
+#include "http.h"
+#include "json.h"
+
+#define API_OBJECT 256 /* what an event is about, with its NUL */
+
+/*
+ * The URL of the call back.  RC_GONE: this kind has none (a delete).  RC_BAD: the kind is not
+ * known, or the event does not say which object it is about.
+ */
+enum rc api_callback(const struct conf *c, const struct conf_account *a, const struct event *ev,
+    char url[HTTP_URL], struct err *e) MUST_CHECK;
+
+/* Does this URL lead to the account's API (scheme, host, port, path prefix)?  Only then may it
+ * see the token. */
+bool api_is_ours(const struct conf_account *a, const char *url) MUST_CHECK;
+
+/* Whose record is it: a hash id, or for a file without one, client and file name. */
+enum rc api_object(const struct event *ev, char out[API_OBJECT], struct err *e) MUST_CHECK;
+
+/* Is there a document to fetch after the record? */
+bool api_has_document(const struct event *ev) MUST_CHECK;
+bool api_is_delete(const struct event *ev) MUST_CHECK;
+
+/*
+ * The document's link in an answer: at the configured pointer, else the first https URL whose
+ * host is on the allow-list.  RC_GONE: none.  RC_DENIED: there is one, and the guard refuses
+ * it.
+ */
+enum rc api_link(const struct conf *c, const struct event *ev, const struct json *answer,
+    const struct guard *g, char url[HTTP_URL], struct err *e) MUST_CHECK;
+
+/* When a presigned link ends (X-Amz-Date and X-Amz-Expires, or Expires), in milliseconds; 0: it
+ * does not say. */
+int64_t api_link_end(const char *url);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * store - what was fetched: records and documents, one folder an object.
+ *
+ * store/<account>/<Category>/<hash id>/ holds record.json, document.<ext>,
+ * document.json, deleted.json and versions/.  Every write is all or nothing and
+ * doing it twice changes nothing.  Names in it are ours; a peer gives at most a suffix.
+ */
+#ifndef ARKEN_STORE_H
+#define ARKEN_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "hash.h"
+#include "name.h"
+
+#define STORE_SUFFIX 12 /* ".docx" and the like */
+#define STORE_TEXT 256
+
+struct store;
+
+struct store_place { /* one object; the texts are borrowed */
+	const char *account;
+	const char *category;
+	const char *object; /* api_object */
+};
+
+struct store_doc { /* a document on its way in */
+	int fd;    /* read and write */
+	char tmp[64];
+};
+
+struct store_meta {
+	char sha256[HASH_HEX];
+	uint64_t size;
+	char media_type[STORE_TEXT];
+	char suffix[STORE_SUFFIX]; /* with its dot, or "" */
+	char original[STORE_TEXT]; /* the vendor's file name, for people only */
+	char event[NAME_SIZE];     /* the event that brought it */
+	int64_t event_time;        /* when that event was received */
+	int64_t stored;
+};
+
+/* The store's folder, made if it is not there.  Removes what a crash left half written. */
+enum rc store_open(const char *path, struct store **st, struct err *e) MUST_CHECK;
+void store_close(struct store **st);
+
+/* Keep a record verbatim.  RC_GONE: the object has a tombstone, nothing was written. */
+enum rc store_record(struct store *st, const struct store_place *at, const char *body, size_t n,
+    struct err *e) MUST_CHECK;
+
+/* Leave a tombstone: the object was deleted at the vendor.  What is there stays. */
+enum rc store_tombstone(struct store *st, const struct store_place *at, const char *event,
+    int64_t now, struct err *e) MUST_CHECK;
+
+/* Is there a document of this object?  RC_GONE: no.  *meta tells which. */
+enum rc store_document(struct store *st, const struct store_place *at, struct store_meta *meta,
+    struct err *e) MUST_CHECK;
+
+/* A temporary file on the store's file system for a document that is coming. */
+enum rc store_begin(struct store *st, struct store_doc *doc, struct err *e) MUST_CHECK;
+void store_abort(struct store *st, struct store_doc *doc);
+
+/*
+ * Sync the file and make it the object's document; an older one of other content goes to
+ * versions/.  RC_EXISTS: the same content is there already (nothing changed).  *doc is used up,
+ * whatever comes back.
+ */
+enum rc store_commit(struct store *st, const struct store_place *at, struct store_doc *doc,
+    const struct store_meta *meta, struct err *e) MUST_CHECK;
+
+/* The folder of an object below the store, for people: "acme/Client/8Kq…". */
+enum rc store_where(
+    const struct store_place *at, char *out, size_t size, struct err *e) MUST_CHECK;
+
+#endif
