@@ -1,0 +1,75 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * budget - so many bytes for all threads together; see budget.h.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "budget.h"
+#include "clk.h"
+
+enum rc
+budget_open(struct budget *b, size_t limit, struct err *e)
+{
+	pthread_condattr_t attr;
+
+	*b = (struct budget){.limit = limit};
+	if ((errno = pthread_mutex_init(&b->lock, NULL)) != 0)
+		return err_sys(e, "pthread_mutex_init", NULL);
+	if ((errno = pthread_condattr_init(&attr)) != 0)
+		goto no_attr;
+	if ((errno = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC)) != 0 ||
+	    (errno = pthread_cond_init(&b->more, &attr)) != 0)
+		goto no_cond;
+	pthread_condattr_destroy(&attr);
+	return RC_OK;
+no_cond:
+	pthread_condattr_destroy(&attr);
+no_attr:
+	pthread_mutex_destroy(&b->lock);
+	return err_sys(e, "pthread_cond_init", NULL);
+}
+
+void
+budget_close(struct budget *b)
+{
+	pthread_cond_destroy(&b->more);
+	pthread_mutex_destroy(&b->lock);
+}
+
+bool
+budget_take(struct budget *b, size_t *n, int64_t wait)
+{
+	int64_t until = clk_mono() + wait;
+	struct timespec at = {
+	    .tv_sec = until / CLK_SECOND, .tv_nsec = until % CLK_SECOND * 1000000};
+	bool room;
+
+	if (*n > b->limit)
+		*n = b->limit;
+	pthread_mutex_lock(&b->lock);
+	while (!(room = *n <= b->limit - b->used)) {
+		if (pthread_cond_timedwait(&b->more, &b->lock, &at) != 0)
+			break;
+	}
+	if (room)
+		b->used += *n;
+	else
+		*n = 0;
+	pthread_mutex_unlock(&b->lock);
+	return room;
+}
+
+void
+budget_give(struct budget *b, size_t n)
+{
+	if (n == 0)
+		return;
+	pthread_mutex_lock(&b->lock);
+	b->used -= n;
+	pthread_cond_broadcast(&b->more);
+	pthread_mutex_unlock(&b->lock);
+}

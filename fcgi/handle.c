@@ -1,0 +1,221 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * handle - one exchange; see handle.h.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accept.h"
+#include "body.h"
+#include "handle.h"
+#include "log.h"
+#include "request.h"
+#include "str.h"
+
+struct handling { /* what is known about one exchange so far */
+	struct request rq;
+	struct delivery from;
+	char auth[AUTH_NAME];
+	struct outcome outcome;
+	size_t bytes;
+	bool at_end;    /* of the body */
+	struct err why; /* of a refusal */
+};
+
+enum rc
+receiver_open(
+    struct receiver *rv, const struct conf *c, struct spool *sp, struct auth *a, struct err *e)
+{
+	size_t bodies = HANDLE_BODIES;
+	enum rc rc;
+
+	*rv = (struct receiver){.conf = c, .spool = sp, .auth = a};
+	if (c->spool.max_body > bodies / 4)
+		bodies = (size_t)c->spool.max_body * 4;
+	if ((errno = pthread_mutex_init(&rv->lock, NULL)) != 0)
+		return err_sys(e, "pthread_mutex_init", NULL);
+	if ((rc = budget_open(&rv->bodies, bodies, e)) != RC_OK)
+		goto no_bodies;
+	if ((rc = budget_open(&rv->trees, HANDLE_TREES, e)) != RC_OK)
+		goto no_trees;
+	return RC_OK;
+no_trees:
+	budget_close(&rv->bodies);
+no_bodies:
+	pthread_mutex_destroy(&rv->lock);
+	return rc;
+}
+
+void
+receiver_close(struct receiver *rv)
+{
+	budget_close(&rv->trees);
+	budget_close(&rv->bodies);
+	pthread_mutex_destroy(&rv->lock);
+}
+
+static void
+send_all(struct exchange *x, const struct buf *out)
+{
+	const char *last = reply_last_resort();
+
+	if (buf_state(out, NULL) == RC_OK)
+		(void)x->write(x, buf_text(out), out->n);
+	else
+		(void)x->write(x, last, strlen(last));
+}
+
+/*
+ * The events are kept whether the peer hears of it or not; without memory to
+ * say so it hears 503, repeats them, and finds them kept.
+ */
+static void
+send_reply(struct exchange *x, enum reply r, const struct outcome *oc)
+{
+	struct buf out = BUF_INIT(REPLY_SIZE);
+	struct reply_item *items = NULL;
+
+	if (r != REPLY_ACCEPTED) {
+		reply_refused(&out, r);
+	} else if ((items = calloc(oc->count, sizeof(*items))) != NULL) {
+		for (size_t i = 0; i < oc->count; i++) {
+			items[i].id = oc->events[i].key;
+			items[i].duplicate = oc->events[i].duplicate;
+		}
+		reply_accepted(&out, items, oc->count, oc->is_array);
+	} else {
+		out.broken = true;
+	}
+	send_all(x, &out);
+	free(items);
+	buf_free(&out);
+}
+
+void
+handle_unavailable(struct exchange *x)
+{
+	struct buf out = BUF_INIT(REPLY_SIZE);
+
+	reply_refused(&out, REPLY_UNAVAILABLE);
+	send_all(x, &out);
+	buf_free(&out);
+}
+
+/* Everything that is decided before the body; REPLY_ACCEPTED: read it. */
+static enum reply
+check_request(struct receiver *rv, struct handling *h)
+{
+	const struct conf_account *account = conf_account_at(rv->conf, h->rq.path);
+	enum rc rc;
+
+	if (account == NULL)
+		return REPLY_NOT_FOUND;
+	h->from.account = account;
+	if (!str_eq(h->rq.method, "POST"))
+		return REPLY_METHOD;
+	rc = auth_check(rv->auth, account, &h->rq, h->auth, &h->why);
+	if (rc != RC_OK)
+		return rc == RC_DENIED ? REPLY_UNAUTHORIZED : REPLY_UNAVAILABLE;
+	if (h->rq.malformed != NULL) {
+		(void)err_set(&h->why, RC_BAD, "%s", h->rq.malformed);
+		return REPLY_MALFORMED;
+	}
+	if (h->rq.has_length && h->rq.length > rv->conf->spool.max_body)
+		return REPLY_TOO_LARGE;
+	if (!request_is_json(h->rq.type))
+		return REPLY_MEDIA;
+	if (spool_room(rv->spool, SPOOL_NEW, &h->why) != RC_OK)
+		return REPLY_UNAVAILABLE;
+	return REPLY_ACCEPTED;
+}
+
+static enum reply
+keep_body(struct receiver *rv, struct exchange *x, struct handling *h)
+{
+	static const enum reply refusals[] = {[BODY_OK] = REPLY_ACCEPTED,
+	    [BODY_SHORT] = REPLY_SHORT,
+	    [BODY_LONG] = REPLY_TOO_LARGE,
+	    [BODY_MORE] = REPLY_MALFORMED,
+	    [BODY_NO_ROOM] = REPLY_UNAVAILABLE};
+	struct body body;
+	enum body_end end;
+	enum reply r;
+
+	end = body_read(x, &h->rq, rv->conf->spool.max_body, &rv->bodies, &body);
+	r = refusals[end];
+	h->at_end = body.at_end;
+	h->bytes = body.text.n;
+	if (end == BODY_NO_ROOM)
+		(void)err_set(&h->why, RC_LATER, "no memory for the body");
+	if (end == BODY_MORE)
+		(void)err_set(&h->why, RC_BAD, "the body is longer than announced");
+	if (end == BODY_OK) {
+		r = accept_body(rv->spool, &rv->trees, &h->from, buf_text(&body.text),
+		    body.text.n, &h->outcome);
+		h->why = h->outcome.why;
+	}
+	body_close(&body);
+	return r;
+}
+
+/* One line for an exchange; floods of refusals are cut to a few a second of each kind. */
+static void
+log_exchange(struct receiver *rv, const struct handling *h, enum reply r)
+{
+	const struct outcome *oc = &h->outcome;
+	char bytes[21], events[21] = "", fresh[21] = "", missed[21] = "", status[12];
+	const char *name = oc->rejected;
+	uint64_t suppressed = 0;
+	bool pass = true;
+
+	if (r != REPLY_ACCEPTED) {
+		pthread_mutex_lock(&rv->lock);
+		pass = limit_pass(&rv->limits[r], clk_mono(), &suppressed);
+		pthread_mutex_unlock(&rv->lock);
+	} else if (oc->is_array) {
+		(void)snprintf(events, sizeof(events), "%zu", oc->count);
+		(void)snprintf(fresh, sizeof(fresh), "%zu", oc->fresh);
+	} else {
+		name = oc->events[0].name;
+	}
+	if (!pass)
+		return;
+	if (suppressed > 0)
+		(void)snprintf(missed, sizeof(missed), "%" PRIu64, suppressed);
+	(void)snprintf(bytes, sizeof(bytes), "%zu", h->bytes);
+	(void)snprintf(status, sizeof(status), "%d", reply_status(r));
+	log_put(reply_level(r),
+	    r == REPLY_ACCEPTED && oc->fresh == 0 ? "duplicate" : reply_name(r), "account",
+	    h->from.account != NULL ? h->from.account->name : NULL, "event", name, "events",
+	    events, "fresh", fresh, "status", status, "auth", h->auth, "remote", h->rq.remote,
+	    "bytes", bytes, "method", r == REPLY_METHOD ? h->rq.method : NULL, "path",
+	    h->from.account == NULL ? h->rq.path : NULL, "reason", h->why.text, "suppressed",
+	    missed, LOG_END);
+}
+
+bool
+handle_exchange(struct receiver *rv, struct exchange *x)
+{
+	struct handling h = {0};
+	enum reply r;
+
+	request_read(x->env, &h.rq);
+	h.from = (struct delivery){.auth = h.auth, .remote = h.rq.remote, .now = clk_wall()};
+	r = check_request(rv, &h);
+	if (r == REPLY_ACCEPTED)
+		r = keep_body(rv, x, &h);
+	if (!h.at_end)
+		h.at_end = body_discard(x, rv->conf->spool.max_body);
+	send_reply(x, r, &h.outcome);
+	if (reply_count(r) != COUNT_END)
+		count_add(spool_counts(rv->spool), reply_count(r), 1);
+	log_exchange(rv, &h, r);
+	outcome_close(&h.outcome);
+	return h.at_end;
+}

@@ -1,0 +1,42 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * serve - threads that take requests from whichever connection has one.
+ *
+ * All connections, new and kept, wait in one set; a thread holds one only
+ * while it handles a request.  So clients never hang, however many
+ * connections a web server keeps and however few threads there are, and a
+ * silent connection costs a descriptor.
+ */
+#ifndef ARKEN_SERVE_H
+#define ARKEN_SERVE_H
+
+#include <stdbool.h>
+
+#include "err.h"
+#include "gate.h"
+
+#define SERVE_THREADS 512      /* at most, as in the configuration */
+#define SERVE_CONNECTIONS 1024 /* open at one time; more wait in the backlog of the socket */
+#define SERVE_STALL 30         /* seconds that one read or write may wait for the web server */
+#define SERVE_STACK 524288     /* bytes of stack for each */
+#define SERVE_STOP_SECONDS 20  /* for exchanges under way when it is told to stop */
+
+struct serve_opt {
+	int listener; /* listening, non-blocking */
+	int stop;     /* readable: stop; never read from, so that every thread sees it */
+	unsigned threads;
+	unsigned connections; /* at most; above three quarters none is kept */
+	bool (*handle)(struct exchange *x, void *arg); /* true: the body was read to its end */
+	void *arg;
+};
+
+/*
+ * Serve until stop is readable, then finish what is under way.  RC_OK: all threads have ended;
+ * connections that are idle then close with the process.
+ * RC_LATER: some have not in SERVE_STOP_SECONDS and still use opt->arg; the caller is to
+ * end the process, which loses no event.  Fails otherwise only when nothing was started.
+ */
+enum rc serve_run(const struct serve_opt *opt, struct err *e) MUST_CHECK;
+
+#endif
