@@ -1,0 +1,85 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * work - one try of one event: take, call back, store, find the link, download, done.
+ *
+ * Each step ends in the next one or in a verdict.  Whatever waits for the
+ * disk runs on the pool, whatever waits for the network in http.
+ */
+#ifndef ARKEN_WORK_H
+#define ARKEN_WORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api.h"
+#include "buf.h"
+#include "daemon.h"
+#include "event.h"
+#include "pool.h"
+#include "spool.h"
+
+#define WORK_KEY 400 /* account, category and object: whose record it is */
+
+struct work {
+	struct daemon *d;
+	struct job *job;
+	struct work *next, **prev; /* in daemon.first */
+	struct work *next_waiting; /* in grant.waiting */
+	struct grant *grant;
+	struct spool_item item;
+	struct buf raw; /* the event's file */
+	struct rec rec;
+	struct event ev;
+	char object[API_OBJECT];
+	char key[WORK_KEY];
+	char target[TARGET_NAME]; /* asked for this step, "" none */
+	bool on_pool;
+	struct http_call *call;
+	struct buf token;
+	struct buf record; /* the API's answer */
+	bool renewed;      /* a refused token was replaced in this try */
+	char link[HTTP_URL];
+	int64_t link_end;
+	unsigned relinks, hops;
+	struct store_doc doc;
+	struct store_meta meta;
+	int64_t started; /* monotonic */
+
+	/* What the pool does for it, and what came of that. */
+	struct pool_work pw;
+	enum rc pool_rc;
+	struct err pool_err;
+	enum spool_box to; /* where the event goes when this try ends it */
+	char why[RETRY_TEXT];
+	struct job *blocked; /* events of the same record that wait for this try, a list */
+};
+
+/*
+ * Begin a try of a waiting job.  The job leaves the order of the waiting; when the try ends it
+ * is waiting again or gone.
+ */
+void work_start(struct daemon *d, struct job *job);
+
+/* The first step after an event was read (step.c). */
+void work_first_step(struct work *w);
+
+/* Run work on the pool, then done on the daemon's thread. */
+void work_on_pool(struct work *w, void (*work)(void *), void (*done)(void *));
+
+/* End the try: the event moves to another box, with the reason. */
+void work_finish(struct work *w, enum spool_box to, const char *why);
+
+/* End the try: a failure that counts; after too many, or too long, the event goes to failed. */
+void work_retry(struct work *w, int64_t retry_after, const char *why);
+
+/* End the try: it waits, and this does not count. */
+void work_wait(struct work *w, int64_t wait, const char *why);
+
+/* From grant: the token can be had (RC_OK), or why not and how long to wait. */
+void work_token(struct work *w, enum rc rc, int64_t wait, const struct err *why);
+
+/* A clean stop: what waits for the network is given back uncounted. */
+void work_stop(struct daemon *d);
+
+#endif
