@@ -1,0 +1,183 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * ctl - what the commands share; see ctl.h.
+ */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "clk.h"
+#include "ctl.h"
+#include "io.h"
+#include "setup.h"
+#include "str.h"
+#include "user.h"
+
+#define MESSAGE 1024
+
+/* What is typed at a command comes back in its messages, so they are escaped as a whole. */
+static void complain(const char *fmt, va_list ap, const char *more) PRINTF_LIKE(1, 0);
+
+static void
+complain(const char *fmt, va_list ap, const char *more)
+{
+	char text[MESSAGE], safe[2 * MESSAGE];
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "spoolctl: %s%s\n",
+	    str_escape(safe, sizeof(safe), text, strlen(text)), more);
+}
+
+int
+ctl_fail(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(fmt, ap, "");
+	va_end(ap);
+	return status;
+}
+
+int
+ctl_usage(const struct ctl *c, const char *fmt, ...)
+{
+	char more[96];
+	va_list ap;
+
+	(void)snprintf(more, sizeof(more), "; see \"spoolctl %s --help\"", c->command->name);
+	va_start(ap, fmt);
+	complain(fmt, ap, more);
+	va_end(ap);
+	return EX_USAGE;
+}
+
+int
+ctl_read_options(struct ctl *c)
+{
+	struct err e = {0};
+	enum rc rc;
+
+	if (c->spool_path != NULL) {
+		c->opt = (struct spool_opt){.path = c->spool_path,
+		    .group = getegid(),
+		    .queue_limit = UINT64_MAX,
+		    .rejected_limit = UINT64_MAX};
+		return EX_OK;
+	}
+	rc = conf_load(c->conf_path, &c->conf, &e);
+	if (rc == RC_GONE)
+		return ctl_fail(EX_CONFIG,
+		    "no configuration %s: name it with -c, or a spool with -s", c->conf_path);
+	if (rc == RC_OK)
+		rc = setup_spool_opt(c->conf, &c->opt, &e);
+	if (rc != RC_OK)
+		return ctl_fail(err_exit(rc), "%s", e.text);
+	return EX_OK;
+}
+
+/* What a user can do who has not the rights. */
+static int
+deny(const struct ctl *c, const struct err *e)
+{
+	char owner[64] = "its owner";
+	struct stat st;
+
+	if (lstat(c->opt.path, &st) == 0)
+		user_name(st.st_uid, owner, sizeof(owner));
+	return ctl_fail(EX_NOPERM, "%s; run it as root (sudo) or as user %s", e->text, owner);
+}
+
+int
+ctl_open(struct ctl *c)
+{
+	struct err e = {0};
+	struct stat st;
+	enum rc rc;
+	int status;
+
+	if ((status = ctl_read_options(c)) != EX_OK)
+		return status;
+	if (lstat(c->opt.path, &st) != 0 && err_sys(&e, "lstat", c->opt.path) == RC_GONE)
+		return ctl_fail(EX_NOINPUT,
+		    "there is no spool %s: name it with -s, or make it with \"spoolctl "
+		    "make-spool\"",
+		    c->opt.path);
+	if ((rc = user_become_owner(c->opt.path, &e)) == RC_OK)
+		rc = spool_open(&c->opt, &c->spool, &e);
+	if (rc == RC_OK)
+		return EX_OK;
+	return rc == RC_DENIED ? deny(c, &e) : ctl_fail(err_exit(rc), "%s", e.text);
+}
+
+/* A word as a shell reads it back. */
+static void
+add_word(struct buf *b, const char *word)
+{
+	if (word[0] != '\0' && str_only(word, "/._-+,:@%=", 1, MESSAGE)) {
+		buf_str(b, word);
+		return;
+	}
+	buf_str(b, "'");
+	for (; *word != '\0'; word++) {
+		if (*word == '\'')
+			buf_str(b, "'\\''");
+		else
+			buf_add(b, word, 1);
+	}
+	buf_str(b, "'");
+}
+
+void
+ctl_self(const struct ctl *c, struct buf *out)
+{
+	buf_str(out, "spoolctl ");
+	if (c->spool_path != NULL) {
+		buf_str(out, "-s ");
+		add_word(out, c->spool_path);
+		buf_str(out, " ");
+	} else if (c->conf_given) {
+		buf_str(out, "-c ");
+		add_word(out, c->conf_path);
+		buf_str(out, " ");
+	}
+}
+
+void
+ctl_wake(struct ctl *c)
+{
+	unsigned char random[8];
+	char name[24] = "wake.";
+	struct err e = {0};
+	int fd = -1;
+
+	clk_random(random, sizeof(random));
+	str_hex(name + strlen(name), random, sizeof(random));
+	if (io_create(spool_ask_dir(c->spool), name, 0660, &fd, &e) != RC_OK)
+		(void)ctl_fail(
+		    0, "spoold could not be told (%s); it looks by itself later", e.text);
+	io_close(&fd);
+}
+
+int
+ctl_worse(int a, int b)
+{
+	static const int order[] = {EX_OK, EX_TEMPFAIL, EX_NOINPUT, EX_DATAERR};
+	const int n = sizeof(order) / sizeof(order[0]);
+	int ra = 0, rb = 0;
+
+	while (ra < n && order[ra] != a)
+		ra++;
+	while (rb < n && order[rb] != b)
+		rb++;
+	return rb > ra ? b : a;
+}

@@ -1,0 +1,95 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * ctl - what the commands of spoolctl share.
+ *
+ * A command reads its own arguments first and opens the spool after that, so
+ * that help and mistakes in usage need neither a spool nor rights.
+ */
+#ifndef ARKEN_CTL_H
+#define ARKEN_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "err.h"
+#include "name.h"
+#include "spool.h"
+
+struct option;
+struct command;
+
+#define CTL_OPERATOR 64
+
+struct ctl {
+	const struct command *command;
+	const char *conf_path;
+	bool conf_given;        /* by -c: hints repeat it */
+	const char *spool_path; /* by -s; NULL: as the configuration says */
+	struct conf *conf;      /* NULL with -s */
+	struct spool_opt opt;
+	struct spool *spool;
+	char
+	operator[CTL_OPERATOR]; /* who acts, for the log: under sudo the one who called it */
+	char uid[24];
+	int64_t now;
+};
+
+/* The commands; one file each.  They return the exit status (sysexits.h). */
+struct command {
+	const char *name;
+	const char *usage; /* its arguments */
+	const char *help;  /* one line */
+	const char *text;  /* the rest of its help, an example included */
+	int (*run)(struct ctl *c, int argc, char **argv);
+};
+
+int cmd_ls(struct ctl *c, int argc, char **argv);
+int cmd_count(struct ctl *c, int argc, char **argv);
+int cmd_show(struct ctl *c, int argc, char **argv);
+int cmd_explain(struct ctl *c, int argc, char **argv);
+int cmd_retry(struct ctl *c, int argc, char **argv);
+int cmd_hold(struct ctl *c, int argc, char **argv);
+int cmd_release(struct ctl *c, int argc, char **argv);
+int cmd_drop(struct ctl *c, int argc, char **argv);
+int cmd_make_spool(struct ctl *c, int argc, char **argv);
+int cmd_clear_mark(struct ctl *c, int argc, char **argv);
+
+/* Long options have values from here on, so that none collides with a letter. */
+enum { CTL_ACCOUNT = 256, CTL_KIND, CTL_JSON, CTL_RAW, CTL_BODY, CTL_REASON, CTL_ALL_FAILED };
+
+#define CTL_END (-1)  /* of the options */
+#define CTL_DONE (-2) /* help was printed: the command returns EX_OK */
+#define CTL_BAD (-3)  /* a mistake was reported: the command returns EX_USAGE */
+
+/* The next option of a command; -h and --help are answered here. */
+int ctl_option(const struct ctl *c, int argc, char **argv, const char *letters,
+    const struct option *names);
+
+/* The exit status after CTL_DONE or CTL_BAD. */
+int ctl_option_exit(int opt);
+
+/* "spoolctl: text" to stderr; returns status. */
+int ctl_fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* A mistake in usage of the command, and where its help is; returns EX_USAGE. */
+int ctl_usage(const struct ctl *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Only c->opt, from -s or the configuration.  What is returned is an exit status, reported. */
+int ctl_read_options(struct ctl *c) MUST_CHECK;
+
+/* Become the owner of the spool if root, and open it.  An exit status, reported. */
+int ctl_open(struct ctl *c) MUST_CHECK;
+
+/* The command line up to the command, as it can be pasted into a shell. */
+struct buf;
+void ctl_self(const struct ctl *c, struct buf *out);
+
+/* Tell the daemon to look again now; that it cannot be told costs only time. */
+void ctl_wake(struct ctl *c);
+
+/* One of two exit statuses for several events: what another try does not mend comes first. */
+int ctl_worse(int a, int b);
+
+#endif

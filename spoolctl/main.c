@@ -1,0 +1,218 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * spoolctl - the operator's tool: looks at the events of a spool and moves them.
+ *
+ * It works with and without a running daemon.  One table names the commands;
+ * help is made from it.
+ */
+#include "config.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "clk.h"
+#include "ctl.h"
+#include "log.h"
+#include "out.h"
+#include "str.h"
+#include "user.h"
+
+#define ID_HELP                                                                                \
+	"An ID is the name of an event, its key, or any beginning of the key that no other\n"  \
+	"event has; \"spoolctl ls\" shows such beginnings.\n"
+
+static const struct command commands[] = {
+    {"ls", "[STATE] [--account NAME] [--kind KIND] [--json]", "list events, the oldest first",
+	"STATE is waiting, running, failed, held, rejected, done or all; without it\n"
+	"everything that is not done is listed.  KIND is a category (FileStore) or a\n"
+	"category and a type (FileStore.Upload).  With --json each event is one line of\n"
+	"JSON.\n\n"
+	"  example: spoolctl ls failed --json | jq -r .name | spoolctl retry -\n",
+	cmd_ls},
+    {"count", "[--json]", "how many events are in each state", "\n  example: spoolctl count\n",
+	cmd_count},
+    {"show", "[--raw | --body] ID", "print an event: its header fields and its body",
+	"With --raw the file is written byte for byte, with --body the body alone; neither\n"
+	"is made harmless for a terminal.\n\n" ID_HELP "\n  example: spoolctl show 0b0f6a2e\n",
+	cmd_show},
+    {"explain", "ID", "tell the story of an event, and what can be done now",
+	"\n" ID_HELP "\n  example: spoolctl explain 0b0f6a2e\n", cmd_explain},
+    {"retry", "[--dry-run] {ID... | - | --all-failed [--account NAME] [--kind KIND]}",
+	"let failed, held or waiting events be tried now",
+	"The tries are counted anew.  With - the IDs are read from standard input, one a\n"
+	"line.  With --dry-run (-n) nothing is changed.\n\n" ID_HELP
+	"\n  example: spoolctl retry --all-failed --kind FileStore.Upload\n",
+	cmd_retry},
+    {"hold", "[--dry-run] [--reason TEXT] {ID... | -}",
+	"set events aside until they are released",
+	"A held event is not tried and does not age.\n\n" ID_HELP
+	"\n  example: spoolctl hold 0b0f6a2e --reason \"asked Arken, case 4711\"\n",
+	cmd_hold},
+    {"release", "[--dry-run] {ID... | -}", "put held events back into the queue",
+	"The tries are counted anew.\n\n" ID_HELP "\n  example: spoolctl release 0b0f6a2e\n",
+	cmd_release},
+    {"drop", "[--dry-run] --reason TEXT {ID... | -}", "give events up, and say why",
+	"A dropped event is kept in done as long as any other, with its reason in the\n"
+	"spool's log; when it is delivered again it is known as a repeat.\n\n" ID_HELP
+	"\n  example: spoolctl drop 0b0f6a2e --reason \"test event of 5 March\"\n",
+	cmd_drop},
+    {"make-spool", "[-u USER] [-g GROUP]", "make the folders of a spool, or what is missing",
+	"Root gives them to USER, the user of spoold; anybody else makes his own.  Without\n"
+	"-g it is the group of the configuration, with -s that of who runs this.\n\n"
+	"  example: spoolctl -s /var/spool/arkenspool make-spool -u arkenspool -g arkenspool\n",
+	cmd_make_spool},
+    {"clear-mark", "[--dry-run]", "let events be accepted again after a failed sync",
+	"While the mark stands every request is answered 503, because the disk did not say\n"
+	"that an event is safe.  Look at the disk and the kernel's log first.\n\n"
+	"  example: spoolctl clear-mark\n",
+	cmd_clear_mark},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int
+print_help(void)
+{
+	(void)fputs("usage: spoolctl [-c FILE] [-s SPOOL] COMMAND [ARGUMENT...]\n"
+		    "       spoolctl COMMAND --help | --help | -V\n\n",
+	    stdout);
+	for (size_t i = 0; i < COMMANDS; i++)
+		(void)printf("  %-12s %s\n", commands[i].name, commands[i].help);
+	(void)fputs(
+	    "\n"
+	    "  -c, --config FILE  the configuration, instead of $ARKENSPOOL_CONF or\n"
+	    "                     " SYSCONFDIR "/arkenspool/arkenspool.conf\n"
+	    "  -s, --spool DIR    this spool, without a configuration\n"
+	    "  -V, --version      the version\n"
+	    "\n"
+	    "  example: spoolctl ls failed\n"
+	    "\n"
+	    "Exit status: 0 done, 64 usage, 65 an ID is ambiguous or an event is not fit for\n"
+	    "this, 66 no such event or spool, 74 output failed, 75 busy (try again), 77 no\n"
+	    "permission, 78 configuration.\n",
+	    stdout);
+	return EX_OK;
+}
+
+static void
+print_command_help(const struct command *k)
+{
+	(void)printf("usage: spoolctl %s %s\n\n%s.\n%s", k->name, k->usage, k->help, k->text);
+}
+
+/* The option getopt_long stumbled over; a letter inside a cluster is not an argument by itself.
+ */
+static void
+name_option(int opt, char **argv, char *out, size_t size)
+{
+	if (opt == '?' && optopt > 0 && optopt < 128)
+		(void)snprintf(out, size, "-%c", optopt);
+	else
+		(void)snprintf(out, size, "%.60s", argv[optind - 1]);
+}
+
+int
+ctl_option(
+    const struct ctl *c, int argc, char **argv, const char *letters, const struct option *names)
+{
+	char which[80];
+	int opt;
+
+	opterr = 0;
+	opt = getopt_long(argc, argv, letters, names, NULL);
+	if (opt == 'h') {
+		print_command_help(c->command);
+		return CTL_DONE;
+	}
+	if (opt == ':' || opt == '?') {
+		name_option(opt, argv, which, sizeof(which));
+		(void)ctl_usage(c, "%s %s", which,
+		    opt == ':' ? "needs a value" : "is no option here, or not a clear one");
+		return CTL_BAD;
+	}
+	return opt;
+}
+
+int
+ctl_option_exit(int opt)
+{
+	return opt == CTL_DONE ? EX_OK : EX_USAGE;
+}
+
+static int
+run_command(struct ctl *c, int argc, char **argv)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (!str_eq(commands[i].name, argv[0]))
+			continue;
+		c->command = &commands[i];
+		optind = 0; /* getopt_long(3): start anew, with the command's own arguments */
+		return commands[i].run(c, argc, argv);
+	}
+	return ctl_fail(
+	    EX_USAGE, "there is no command \"%.40s\": \"spoolctl --help\" lists them", argv[0]);
+}
+
+/* The options before the command.  CTL_END: go on; else what to exit with. */
+static int
+read_global_options(struct ctl *c, int argc, char **argv)
+{
+	static const struct option names[] = {{"config", required_argument, NULL, 'c'},
+	    {"spool", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
+	char which[80];
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:c:s:hV", names, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			c->conf_path = optarg;
+			c->conf_given = true;
+			break;
+		case 's':
+			c->spool_path = optarg;
+			break;
+		case 'h':
+			return print_help();
+		case 'V':
+			(void)printf("spoolctl (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION);
+			return EX_OK;
+		default:
+			name_option(opt, argv, which, sizeof(which));
+			return ctl_fail(EX_USAGE, "%s %s: see \"spoolctl --help\"", which,
+			    opt == ':' ? "needs a value" : "is no option");
+		}
+	}
+	if (optind == argc)
+		return ctl_fail(EX_USAGE, "what is to be done? \"spoolctl --help\" lists the "
+					  "commands, \"spoolctl ls\" the events");
+	return CTL_END;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *env = getenv("ARKENSPOOL_CONF");
+	struct ctl c = {.conf_path = SYSCONFDIR "/arkenspool/arkenspool.conf"};
+	int status;
+
+	if (env != NULL && env[0] != '\0')
+		c.conf_path = env;
+	log_open("spoolctl", LOG_KV, LOG_STDERR);
+	log_level(LOG_ERROR);
+	out_open();
+	c.now = clk_wall();
+	user_operator(c.operator, sizeof(c.operator), c.uid, sizeof(c.uid));
+	if ((status = read_global_options(&c, argc, argv)) == CTL_END)
+		status = run_command(&c, argc - optind, argv + optind);
+	spool_close(&c.spool);
+	conf_free(&c.conf);
+	if (!out_close() && status == EX_OK)
+		status = ctl_fail(EX_IOERR, "standard output could not be written");
+	return status;
+}
