@@ -128,6 +128,7 @@ take(struct daemon *d, const char *name, int64_t since)
 	rc = spool_take(d->spool, name, &e);
 	if (rc == RC_OK) {
 		count_add(c, COUNT_TAKEN, 1);
+		daemon_note(d, "taken", name, NULL, NULL, NULL, NULL);
 		(void)adopt(d, name, since, io_exists(spool_retry_dir(d->spool), name));
 	} else if (rc == RC_EXISTS) {
 		count_add(c, COUNT_DOUBLE, 1);
