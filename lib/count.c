@@ -18,25 +18,25 @@
 #include "io.h"
 
 #define COUNT_FILE "counters"
-#define COUNT_MAGIC UINT64_C(0x31304e5554434b41) /* "AKCTUN01", in this machine's byte order   \
-						  */
+#define COUNT_MAGIC UINT64_C(0x31304e5554434b41) /* "AKCTUN01" in this machine's byte order */
 #define COUNT_CELLS 126                          /* room to grow without a new file */
+#define ANY_BOOT 1 /* a mark whose boot is not known: it stands until it is cleared */
 
 struct cells {
 	uint64_t magic;
-	_Atomic uint64_t broken; /* the mount that lost a folder sync, 0: none */
+	_Atomic uint64_t broken; /* the boot and device that lost a folder sync, 0: none */
 	_Atomic uint64_t cell[COUNT_CELLS];
 };
 
 struct counts {
 	struct cells *map;
-	uint64_t mount; /* what tells this mount from any other, never 0 */
+	uint64_t boot; /* this boot and device, or ANY_BOOT; never 0 */
 };
 
 _Static_assert(COUNT_END <= COUNT_CELLS, "more counters than cells");
 _Static_assert(sizeof(struct cells) == 1024, "the file has one size");
 
-/* FNV-1a, 64 bit: only to tell mounts apart. */
+/* FNV-1a, 64 bit: only to tell boots and devices apart. */
 static uint64_t
 mix(uint64_t h, const void *p, size_t n)
 {
@@ -48,35 +48,43 @@ mix(uint64_t h, const void *p, size_t n)
 }
 
 /*
- * One value for this boot, device and mount.  Kernels that know
- * STATX_MNT_ID_UNIQUE (6.8) never give a mount's number twice; older ones may,
- * and then the mark stays until an operator clears it.
+ * One value for this boot and device.  The mount's own number is no part of it:
+ * processes in mount name spaces of their own (any hardened service) see
+ * other numbers for the same file system, and a mark has to stop them all.
  */
 static uint64_t
-this_mount(int dir)
+this_boot(int dir)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 	struct buf boot = BUF_INIT(64);
-	struct statx sx;
+	struct stat st;
 	int fd = -1;
-	unsigned want = STATX_BASIC_STATS;
 
-#ifdef STATX_MNT_ID_UNIQUE
-	want |= STATX_MNT_ID_UNIQUE;
-#else
-	want |= 0x4000u; /* STATX_MNT_ID_UNIQUE, younger than these headers */
-#endif
 	if (io_open(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &fd, NULL) == RC_OK &&
-	    io_read_all(fd, &boot, NULL) == RC_OK)
-		h = mix(h, boot.p, boot.n);
+	    io_read_all(fd, &boot, NULL) == RC_OK && boot.n > 0 && fstat(dir, &st) == 0)
+		h = mix(mix(h, boot.p, boot.n), &st.st_dev, sizeof(st.st_dev));
+	else
+		h = ANY_BOOT;
 	io_close(&fd);
 	buf_free(&boot);
-	if (statx(dir, "", AT_EMPTY_PATH, want, &sx) == 0) {
-		h = mix(h, &sx.stx_dev_major, sizeof(sx.stx_dev_major));
-		h = mix(h, &sx.stx_dev_minor, sizeof(sx.stx_dev_minor));
-		h = mix(h, &sx.stx_mnt_id, sizeof(sx.stx_mnt_id));
-	}
-	return h != 0 ? h : 1;
+	return h != 0 ? h : ANY_BOOT;
+}
+
+/* A mark of another boot says nothing any more, not even to those who cannot tell. */
+static enum rc
+drop_old_mark(int dir, struct err *e)
+{
+	struct counts *c;
+	uint64_t mark;
+	enum rc rc;
+
+	if ((rc = count_open(dir, &c, e)) != RC_OK)
+		return rc;
+	mark = atomic_load(&c->map->broken);
+	if (mark != 0 && mark != ANY_BOOT && c->boot != ANY_BOOT && mark != c->boot)
+		(void)atomic_compare_exchange_strong(&c->map->broken, &mark, 0);
+	count_close(&c);
+	return RC_OK;
 }
 
 enum rc
@@ -88,7 +96,7 @@ count_make(int dir, gid_t group, struct err *e)
 	int fd;
 
 	if (fstatat(dir, COUNT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return RC_OK;
+		return drop_old_mark(dir, e);
 	if (errno != ENOENT)
 		return err_sys(e, "fstatat", COUNT_FILE);
 	if ((rc = io_replace(dir, COUNT_FILE, 0660, &fresh, sizeof(fresh), e)) != RC_OK)
@@ -130,7 +138,7 @@ count_open(int dir, struct counts **c, struct err *e)
 		rc = err_set(e, RC_LATER, "no memory");
 	} else {
 		(*c)->map = map;
-		(*c)->mount = this_mount(dir);
+		(*c)->boot = this_boot(dir);
 	}
 	if (rc != RC_OK)
 		(void)munmap(map, sizeof(struct cells));
@@ -200,13 +208,15 @@ count_help(enum count what)
 void
 count_mark_broken(struct counts *c)
 {
-	atomic_store(&c->map->broken, c->mount);
+	atomic_store(&c->map->broken, c->boot);
 }
 
 bool
 count_is_broken(const struct counts *c)
 {
-	return atomic_load(&c->map->broken) == c->mount;
+	uint64_t mark = atomic_load(&c->map->broken);
+
+	return mark != 0 && (mark == c->boot || mark == ANY_BOOT || c->boot == ANY_BOOT);
 }
 
 void

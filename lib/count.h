@@ -51,7 +51,10 @@ enum count {
 
 struct counts; /* an open counter file */
 
-/* Create dir/counters (0660) if it is not there.  Only the owner of the spool does. */
+/*
+ * Create dir/counters (0660) if it is not there, and take away a mark of an earlier boot.  Only
+ * the owner of the spool does.
+ */
 enum rc count_make(int dir, gid_t group, struct err *e) MUST_CHECK;
 
 /* RC_CONFIG: not there or not ours; RC_DENIED: not writable. */
@@ -66,8 +69,10 @@ const char *count_name(enum count what);
 const char *count_help(enum count what);
 
 /*
- * The mark.  It belongs to one mount of the file system (boot, device, mount): after a new
- * mount it no longer stands.
+ * The mark.  It belongs to one boot and device: after the next boot it no longer stands, and
+ * before that only an operator clears it (a new mount without a boot cannot be told from a
+ * process in another mount name space).  Whoever cannot read the boot's id heeds every mark,
+ * and sets one that stands until it is cleared.
  */
 void count_mark_broken(struct counts *c);
 bool count_is_broken(const struct counts *c) MUST_CHECK;

@@ -24,31 +24,50 @@
 #define EVLOG_PAIRS 24
 #define EVLOG_DAYS 4096 /* files in log/ that are looked at */
 
+/* The file of a day for appending, made if it is not there: both users write to it. */
+static enum rc
+open_day(int dir, const char *day, int *fd, struct err *e)
+{
+	/* O_NONBLOCK: a pipe in the place of the file must not hold anybody up. */
+	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+	struct stat st;
+	enum rc rc;
+
+	*fd = openat(dir, day, flags);
+	if (*fd < 0 && errno == ENOENT) {
+		*fd = openat(dir, day, flags | O_CREAT | O_EXCL, 0600);
+		if (*fd >= 0 && fchmod(*fd, 0660) != 0) {
+			rc = err_sys(e, "fchmod", day);
+			io_close(fd);
+			return rc;
+		}
+		if (*fd < 0 && errno == EEXIST) /* another process was first */
+			*fd = openat(dir, day, flags);
+	}
+	if (*fd < 0)
+		return err_sys(e, "openat", day);
+	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+		return RC_OK;
+	io_close(fd);
+	return err_set(e, RC_CONFIG, "log/%s is not a regular file", day);
+}
+
 static enum rc
 append(int dir, int64_t now, const char *line, size_t n, struct err *e)
 {
 	char day[CLK_TEXT];
-	enum rc rc = RC_OK;
+	enum rc rc;
 	ssize_t k;
 	int fd;
 
 	clk_day(now, day);
-	fd = openat(dir, day, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-	if (fd < 0 && errno == ENOENT) {
-		fd = openat(dir, day,
-		    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (fd >= 0 && fchmod(fd, 0660) != 0)
-			rc = err_sys(e, "fchmod", day);
-		else if (fd < 0 && errno == EEXIST) /* another process was first */
-			fd = openat(dir, day, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-	}
-	if (fd < 0)
-		return err_sys(e, "openat", day);
+	if ((rc = open_day(dir, day, &fd, e)) != RC_OK)
+		return rc;
 	if ((k = write(fd, line, n)) < 0)
 		rc = err_sys(e, "write", day);
 	else if ((size_t)k != n)
 		rc = err_set(e, RC_FULL, "log/%s: a line was cut", day);
-	(void)close(fd);
+	io_close(&fd);
 	return rc;
 }
 
@@ -74,34 +93,55 @@ evlog_put(int dir, int64_t now, const char *step, const char *name, struct err *
 	return append(dir, now, line, n, e);
 }
 
-bool
-evlog_value(const char *line, const char *key, char *out, unsigned size)
+/* Where the pair at p ends: at a blank outside of quotes, or with the line. */
+static const char *
+pair_end(const char *p)
 {
-	size_t k = strlen(key), n = 0;
-	const char *p = line;
+	bool quoted = false;
 
-	out[0] = '\0';
-	for (; p != NULL; p = strchr(p, ' ')) {
-		p += *p == ' ';
-		if (strncmp(p, key, k) == 0 && p[k] == '=')
-			break;
-	}
-	if (p == NULL)
-		return false;
-	p += k + 1;
-	if (*p != '"') {
-		n = strcspn(p, " \n");
-		return str_copy_n(out, size, p, n);
-	}
-	for (p++; *p != '\0' && *p != '"'; p++) {
-		if (*p == '\\' && p[1] != '\0')
+	for (; *p != '\0' && *p != '\n' && (quoted || *p != ' '); p++) {
+		if (quoted && *p == '\\' && p[1] != '\0')
 			p++;
-		if (n + 1 >= size)
-			break;
+		else if (*p == '"')
+			quoted = !quoted;
+	}
+	return p;
+}
+
+/* A value without its quotes; bytes that are unsafe to print stay escaped (\xNN). */
+static bool
+read_value(const char *p, char *out, size_t size)
+{
+	size_t n = 0;
+
+	if (*p != '"')
+		return str_copy_n(out, size, p, strcspn(p, " \n"));
+	for (p++; *p != '\0' && *p != '"'; p++) {
+		if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
+			p++;
+		if (n + 1 >= size) {
+			out[0] = '\0';
+			return false;
+		}
 		out[n++] = *p;
 	}
 	out[n] = '\0';
 	return true;
+}
+
+bool
+evlog_value(const char *line, const char *key, char *out, unsigned size)
+{
+	size_t k = strlen(key);
+
+	out[0] = '\0';
+	for (;; line = pair_end(line)) {
+		line += strspn(line, " ");
+		if (*line == '\0' || *line == '\n')
+			return false;
+		if (strncmp(line, key, k) == 0 && line[k] == '=')
+			return read_value(line + k + 1, out, size);
+	}
 }
 
 static int

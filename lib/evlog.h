@@ -28,7 +28,7 @@ enum rc evlog_put(int dir, int64_t now, const char *step, const char *name, stru
 enum rc evlog_story(int dir, const char *name, bool (*fn)(const char *line, void *), void *arg,
     struct err *e) MUST_CHECK;
 
-/* The value of a key in a line, unquoted; false: not in it. */
+/* The value of a key in a line, unquoted; false, and out empty: not in it, or no room. */
 bool evlog_value(const char *line, const char *key, char *out, unsigned size) MUST_CHECK;
 
 /* Remove the files of days before this time. */

@@ -71,7 +71,7 @@ retry_read(int dir, const char *name, struct retry *out, struct err *e)
 	rc = io_read_file(dir, name, &b, e);
 	if (rc == RC_OK && !parse(buf_text(&b), out))
 		rc = err_set(e, RC_BAD, "retry/%.150s cannot be read", name);
-	if (rc == RC_FULL)
+	if (rc == RC_FULL || rc == RC_CONFIG) /* too long, or no file at all */
 		rc = RC_BAD;
 	if (rc == RC_BAD) {
 		memset(out, 0, sizeof(*out));

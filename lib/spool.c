@@ -22,9 +22,7 @@
 #include "spool_priv.h"
 #include "str.h"
 
-#define CHASE                                                                                  \
-	8 /* a name that moves this often while it is looked for is left to the sender's       \
-	     repeat */
+#define CHASE 8 /* a name that moves this often while it is looked for: the sender repeats */
 
 static const struct {
 	const char *name;
@@ -79,6 +77,7 @@ spool_open(const struct spool_opt *opt, struct spool **out, struct err *e)
 		free(sp);
 		return err_set(e, RC_LATER, "no memory");
 	}
+	(void)pthread_mutex_init(&sp->removing, NULL);
 	for (size_t i = 0; i < FOLDERS; i++)
 		sp->dir[i] = -1;
 	sp->lock = -1;
@@ -89,6 +88,8 @@ spool_open(const struct spool_opt *opt, struct spool **out, struct err *e)
 	    (rc = spool_open_folders(root, sp->dir, e)) == RC_OK)
 		rc = count_open(root, &sp->counts, e);
 	io_close(&root);
+	if (rc == RC_GONE)
+		rc = err_set(e, RC_CONFIG, "it is not there: start spoold once to make it");
 	if (rc != RC_OK) {
 		err_prefix(e, "spool %.150s", opt->path);
 		spool_close(&sp);
@@ -106,6 +107,7 @@ spool_close(struct spool **sp)
 		io_close(&(*sp)->dir[i]);
 	io_close(&(*sp)->lock);
 	count_close(&(*sp)->counts);
+	(void)pthread_mutex_destroy(&(*sp)->removing);
 	free((*sp)->path);
 	free(*sp);
 	*sp = NULL;
@@ -206,20 +208,34 @@ spool_find(struct spool *sp, const char *name, enum spool_box *box, struct err *
 }
 
 /*
- * RC_EXISTS only when the name is as durable as our own commit would have
- * made it: its folder was synced after the name was seen there, and it is there still.
+ * Sync a folder for an answer.  The mark is looked at again after the sync: one
+ * error of the disk may be told to one process only, and what the others then
+ * call synced is what was lost.
  */
 static enum rc
-confirm_duplicate(struct spool *sp, const char *name, struct err *e)
+sync_to_answer(struct spool *sp, enum spool_box box, struct err *e)
+{
+	enum rc rc = spool_sync_box(sp, box, e);
+
+	return rc == RC_OK ? check_mark(sp, e) : rc;
+}
+
+/*
+ * RC_EXISTS only when the name is as durable as our own commit would have
+ * made it: its folder was synced after the name was seen there, and it is there still.  What
+ * goes to rejected is a duplicate only of what is there.
+ */
+static enum rc
+confirm_duplicate(struct spool *sp, enum spool_box to, const char *name, struct err *e)
 {
 	for (int i = 0; i < CHASE; i++) {
+		enum spool_box box = to;
 		char file[SPOOL_FILE];
-		enum spool_box box;
 		enum rc rc;
 
-		if ((rc = spool_find(sp, name, &box, e)) != RC_OK)
+		if (to == SPOOL_NEW && (rc = spool_find(sp, name, &box, e)) != RC_OK)
 			return rc;
-		if ((rc = spool_sync_box(sp, box, e)) != RC_OK)
+		if ((rc = sync_to_answer(sp, box, e)) != RC_OK)
 			return rc;
 		spool_box_file(box, name, file);
 		if (io_exists(sp->dir[boxes[box].folder], file))
@@ -264,21 +280,24 @@ commit(struct spool *sp, enum spool_box to, const struct buf *head, const struct
 	if (rc != RC_OK) {
 		(void)io_unlink(tmp, file, NULL);
 		if (rc == RC_EXISTS)
-			return confirm_duplicate(sp, r->name, e);
+			return confirm_duplicate(sp, to, r->name, e);
 		return rc == RC_GONE ? RC_LATER : rc;
 	}
-	return spool_sync_box(sp, to, e); /* failed: the mark is set, the name stays */
+	return sync_to_answer(sp, to, e); /* failed: the mark is set, the name stays */
 }
 
 enum rc
 spool_put(struct spool *sp, enum spool_box to, struct rec *r, struct err *e)
 {
 	struct buf head = BUF_INIT(REC_HEAD_MAX);
+	struct name parts;
 	enum rc rc;
 
+	if (!name_parse(r->name, &parts))
+		return err_set(e, RC_BAD, "not the name of an event");
 	if ((rc = check_mark(sp, e)) != RC_OK)
 		return rc;
-	if (to == SPOOL_NEW && (rc = confirm_duplicate(sp, r->name, e)) != RC_GONE)
+	if (to == SPOOL_NEW && (rc = confirm_duplicate(sp, to, r->name, e)) != RC_GONE)
 		return rc;
 	if ((rc = rec_write(&head, r, e)) == RC_OK &&
 	    (rc = commit(sp, to, &head, r, e)) == RC_OK)

@@ -129,7 +129,8 @@ enum rc spool_read_head(
 /*
  * Move a locked event to another box, durably; the lock goes with it.  To
  * SPOOL_NEW (a requeue): RC_EXISTS means it is queued already, and nothing was changed.  To a
- * later box in which the name is already: ours is removed, RC_EXISTS.
+ * later box in which the name is already: RC_EXISTS, and ours is removed if we are the daemon
+ * (spool_lock_daemon); anybody else changes nothing.
  */
 enum rc spool_move(
     struct spool *sp, struct spool_item *it, enum spool_box to, struct err *e) MUST_CHECK;
@@ -156,7 +157,10 @@ enum rc spool_stat(struct spool *sp, enum spool_box box, const char *name, int64
 enum rc spool_reflag(struct spool *sp, enum spool_box box, const struct spool_entry *en,
     struct err *e) MUST_CHECK;
 
-/* Remove files in tmp that are older than SPOOL_STALE; *n is how many. */
+/*
+ * Remove files in tmp, and hidden ones in retry, that are older than SPOOL_STALE: what writers
+ * that died left.  *n is how many.
+ */
 enum rc spool_sweep(struct spool *sp, int64_t now, unsigned *n, struct err *e) MUST_CHECK;
 
 /* "new", "cur", "held", "failed", "done", "rejected". */

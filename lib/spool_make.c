@@ -5,7 +5,8 @@
  *
  * A folder that is a link, is on another file system, has another owner,
  * group or mode than written here is refused, never mended: whoever changed it
- * may have had a reason, and may have changed more.
+ * may have had a reason, and may have changed more.  Only what a start left
+ * half made (as mkdir leaves it, and ours) is finished by the next one.
  */
 #include "config.h"
 
@@ -175,32 +176,59 @@ spool_open_folders(int root, int dir[FOLDERS], struct err *e)
 	return rc;
 }
 
+/* As mkdir leaves it, and ours: made by a start that ended before the folder had its mode. */
+static bool
+is_half_made(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+	       (st.st_mode & 07777 & ~(mode_t)S_ISGID) == 0700;
+}
+
 /* Make one folder with its group and mode; one that is there is only looked at later. */
 static enum rc
 make_folder(int at, const char *name, mode_t mode, gid_t group, struct err *e)
 {
-	enum rc rc = RC_OK;
+	enum rc rc;
 	int fd;
 
-	if (mkdirat(at, name, 0700) != 0)
-		return errno == EEXIST ? RC_OK : err_sys(e, "mkdirat", name);
+	if (mkdirat(at, name, 0700) != 0 && errno != EEXIST)
+		return err_sys(e, "mkdirat", name);
 	if ((rc = io_open_dir(at, name, &fd, e)) != RC_OK)
 		return rc;
-	if (fchown(fd, (uid_t)-1, group) != 0)
-		rc = err_sys(e, "fchown", name);
-	else if (fchmod(fd, mode) != 0)
-		rc = err_sys(e, "fchmod", name);
+	if (is_half_made(fd)) {
+		if (fchown(fd, (uid_t)-1, group) != 0)
+			rc = err_sys(e, "fchown", name);
+		else if (fchmod(fd, mode) != 0)
+			rc = err_sys(e, "fchmod", name);
+	}
 	io_close(&fd);
 	return rc;
 }
 
+/* The folder that names the spool; one we may not read was not changed by us. */
+static enum rc
+sync_parent(int root, struct err *e)
+{
+	enum rc rc;
+	int fd;
+
+	if ((rc = io_open_dir(root, "..", &fd, e)) != RC_OK)
+		return rc == RC_DENIED ? RC_OK : rc;
+	rc = io_sync_dir(fd, e);
+	io_close(&fd);
+	return rc;
+}
+
+/* Only the daemon's user opens it: whoever can open it can lock it. */
 static enum rc
 make_lock(int root, struct err *e)
 {
 	enum rc rc;
 	int fd;
 
-	rc = io_create(root, "lock", 0640, &fd, e);
+	rc = io_create(root, "lock", 0600, &fd, e);
 	io_close(&fd);
 	return rc == RC_EXISTS ? RC_OK : rc;
 }
@@ -247,6 +275,8 @@ spool_make(const struct spool_opt *opt, struct err *e)
 			rc = io_sync_dir(dir[i], e);
 		io_close(&dir[i]);
 	}
+	if (rc == RC_OK)
+		rc = sync_parent(root, e);
 out:
 	io_close(&root);
 	return rc;

@@ -4,7 +4,9 @@
  * spool_move - what only the owner of a spool does: take, lock, move, remove.
  *
  * Every move is one rename that never replaces, then a sync of the folder
- * moved to.  A name is removed only while the same name is known to be durable in a later box.
+ * moved to.  A name is removed only while the same name is known to be durable in a later box,
+ * only by the daemon, and by one of its threads at a time: two who remove could each take the
+ * other's copy for the one that stays.
  */
 #include "config.h"
 
@@ -18,46 +20,59 @@
 #include "spool_priv.h"
 #include "str.h"
 
+#define LOCK_TEXT 24 /* a process id, blanks and a newline */
+
 static int
 box_dir(const struct spool *sp, enum spool_box box)
 {
 	return sp->dir[spool_box_folder(box)];
 }
 
-/* Write who holds the lock, for the one who is refused. */
-static enum rc
-sign_lock(int fd, struct err *e)
+/*
+ * Write who holds the lock, for the one who is refused.  Over the old text, and
+ * without a result: on a full disk the daemon is the one who makes room.
+ */
+static void
+sign_lock(int fd)
 {
-	char pid[24];
-	int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	char pid[LOCK_TEXT + 1];
+	int n = snprintf(pid, sizeof(pid), "%-*ld\n", LOCK_TEXT - 1, (long)getpid());
 
-	if (ftruncate(fd, 0) != 0)
-		return err_sys(e, "ftruncate", "lock");
-	return io_write_all(fd, pid, (size_t)n, e);
+	if (pwrite(fd, pid, (size_t)n, 0) == n && ftruncate(fd, n) != 0)
+		return; /* what is left of an older text stands in a line of its own */
+}
+
+/* "1234", or "?" when the one who holds the lock could not sign. */
+static void
+read_lock(int fd, char pid[LOCK_TEXT])
+{
+	ssize_t n = pread(fd, pid, LOCK_TEXT - 1, 0);
+
+	pid[n > 0 ? n : 0] = '\0';
+	pid[strspn(pid, "0123456789")] = '\0';
+	if (pid[0] == '\0')
+		memcpy(pid, "?", 2);
 }
 
 enum rc
 spool_lock_daemon(struct spool *sp, struct err *e)
 {
-	char pid[24] = "";
+	char pid[LOCK_TEXT];
 	enum rc rc;
 	int fd;
 
 	fd = openat(sp->dir[FOLDER_ROOT], "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "openat", "lock");
-	if ((rc = io_lock(fd, e)) == RC_OK && (rc = sign_lock(fd, e)) == RC_OK) {
+	if ((rc = io_lock(fd, e)) == RC_OK) {
+		sign_lock(fd);
 		sp->lock = fd;
 		return RC_OK;
 	}
 	if (rc == RC_LATER) {
-		ssize_t n = read(fd, pid, sizeof(pid) - 1);
-
-		pid[n > 0 ? n : 0] = '\0';
-		pid[strcspn(pid, "\n")] = '\0';
+		read_lock(fd, pid);
 		rc = err_set(e, RC_LATER,
-		    "spool %.150s is served by spoold with pid %s already", sp->path,
-		    pid[0] != '\0' ? pid : "?");
+		    "spool %.150s is served by spoold with pid %s already", sp->path, pid);
 	}
 	io_close(&fd);
 	return rc;
@@ -86,12 +101,18 @@ remove_repeat(
 	if ((rc = spool_sync_box(sp, kept, e)) != RC_OK)
 		return rc;
 	spool_box_file(kept, name, file);
-	if (!io_exists(box_dir(sp, kept), file))
-		return RC_LATER; /* an operator moved it meanwhile: ours may be the only one */
-	spool_box_file(from, name, file);
-	if ((rc = io_unlink(box_dir(sp, from), file, e)) != RC_OK && rc != RC_GONE)
-		return rc;
-	return err_set(e, RC_EXISTS, "already in %s", spool_box_name(kept));
+	(void)pthread_mutex_lock(&sp->removing);
+	if (io_exists(box_dir(sp, kept), file)) {
+		spool_box_file(from, name, file);
+		rc = io_unlink(box_dir(sp, from), file, e);
+		if (rc == RC_OK || rc == RC_GONE)
+			rc = err_set(e, RC_EXISTS, "already in %s", spool_box_name(kept));
+	} else { /* an operator moved it meanwhile: ours may be the only one */
+		rc = err_set(
+		    e, RC_LATER, "%.150s left %s meanwhile", name, spool_box_name(kept));
+	}
+	(void)pthread_mutex_unlock(&sp->removing);
+	return rc;
 }
 
 /* Is the name in a box after this one?  false: no. */
@@ -234,10 +255,12 @@ spool_move(struct spool *sp, struct spool_item *it, enum spool_box to, struct er
 	spool_box_file(it->box, it->name, from_file);
 	spool_box_file(to, it->name, to_file);
 	rc = io_move(box_dir(sp, it->box), from_file, box_dir(sp, to), to_file, e);
+	if (rc == RC_EXISTS && to == SPOOL_NEW)
+		return err_set(e, RC_EXISTS, "%.150s is queued already", it->name);
+	if (rc == RC_EXISTS && sp->lock < 0)
+		return err_set(e, RC_EXISTS, "already in %s", spool_box_name(to));
 	if (rc == RC_EXISTS)
-		return to == SPOOL_NEW
-			   ? err_set(e, RC_EXISTS, "%.150s is queued already", it->name)
-			   : remove_repeat(sp, it->box, to, it->name, e);
+		return remove_repeat(sp, it->box, to, it->name, e);
 	if (rc != RC_OK)
 		return rc;
 	it->box = to;

@@ -6,6 +6,8 @@
 #ifndef ARKEN_SPOOL_PRIV_H
 #define ARKEN_SPOOL_PRIV_H
 
+#include <pthread.h>
+
 #include "spool.h"
 
 #define SPOOL_FILE (NAME_SIZE + 8) /* NAME and ":2,S" */
@@ -41,7 +43,8 @@ struct spool {
 	char *path;
 	struct spool_opt opt; /* path and allow_fs are not kept */
 	int dir[FOLDERS];
-	int lock; /* -1: not the daemon */
+	int lock;                 /* -1: not the daemon */
+	pthread_mutex_t removing; /* held from a look at what stays to the end of a removal */
 	struct counts *counts;
 	bool dirty[SPOOL_BOXES]; /* names were moved there and not synced; daemon only */
 };

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,32 +35,64 @@ describe(enum spool_box box, const char *file, struct spool_entry *en)
 	en->foreign = !str_eq(ours, file);
 }
 
-enum rc
-spool_walk(struct spool *sp, enum spool_box box, bool (*fn)(const struct spool_entry *, void *),
-    void *arg, struct err *e)
+/*
+ * Every name in a folder but "." and "..", until fn returns false.  A folder
+ * that cannot be read to its end is an error, not an empty one.
+ */
+static enum rc
+each_name(int dir, const char *what, bool (*fn)(const char *, void *), void *arg, struct err *e)
 {
-	struct spool_entry en;
 	const struct dirent *de;
 	enum rc rc;
 	DIR *d;
 	int fd;
 
-	if ((rc = io_open_dir(sp->dir[spool_box_folder(box)], ".", &fd, e)) != RC_OK)
+	if ((rc = io_open_dir(dir, ".", &fd, e)) != RC_OK)
 		return rc;
 	if ((d = fdopendir(fd)) == NULL) {
-		rc = err_sys(e, "fdopendir", spool_box_name(box));
+		rc = err_sys(e, "fdopendir", what);
 		io_close(&fd);
 		return rc;
 	}
-	while ((de = readdir(d)) != NULL) {
-		if (de->d_name[0] == '.')
-			continue;
-		describe(box, de->d_name, &en);
-		if (!fn(&en, arg))
+	for (;;) {
+		errno = 0;
+		if ((de = readdir(d)) == NULL) {
+			rc = errno == 0 ? RC_OK : err_sys(e, "readdir", what);
+			break;
+		}
+		if (!str_eq(de->d_name, ".") && !str_eq(de->d_name, "..") &&
+		    !fn(de->d_name, arg))
 			break;
 	}
 	(void)closedir(d);
-	return RC_OK;
+	return rc;
+}
+
+struct walk {
+	enum spool_box box;
+	bool (*fn)(const struct spool_entry *, void *);
+	void *arg;
+};
+
+static bool
+walk_one(const char *file, void *arg)
+{
+	const struct walk *w = arg;
+	struct spool_entry en;
+
+	if (file[0] == '.')
+		return true;
+	describe(w->box, file, &en);
+	return w->fn(&en, w->arg);
+}
+
+enum rc
+spool_walk(struct spool *sp, enum spool_box box, bool (*fn)(const struct spool_entry *, void *),
+    void *arg, struct err *e)
+{
+	struct walk w = {.box = box, .fn = fn, .arg = arg};
+
+	return each_name(sp->dir[spool_box_folder(box)], spool_box_name(box), walk_one, &w, e);
 }
 
 enum rc
@@ -75,45 +108,51 @@ spool_reflag(struct spool *sp, enum spool_box box, const struct spool_entry *en,
 	return spool_sync_box(sp, box, e);
 }
 
-/* Remove the files of one tmp folder whose writer is gone. */
-static enum rc
-sweep_folder(int dir, int64_t before, unsigned *n, struct err *e)
-{
-	const struct dirent *de;
-	struct stat st;
-	enum rc rc;
-	DIR *d;
-	int fd;
+struct sweep {
+	int dir;
+	int64_t before;
+	bool hidden; /* only names that begin with a dot */
+	unsigned *n;
+};
 
-	if ((rc = io_open_dir(dir, ".", &fd, e)) != RC_OK)
-		return rc;
-	if ((d = fdopendir(fd)) == NULL) {
-		rc = err_sys(e, "fdopendir", "tmp");
-		io_close(&fd);
-		return rc;
-	}
-	while ((de = readdir(d)) != NULL) {
-		if (str_eq(de->d_name, ".") || str_eq(de->d_name, ".."))
-			continue;
-		if (fstatat(dir, de->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-		    S_ISDIR(st.st_mode) || (int64_t)st.st_ctime * 1000 >= before)
-			continue;
-		if (io_unlink(dir, de->d_name, NULL) == RC_OK)
-			(*n)++;
-	}
-	(void)closedir(d);
-	return RC_OK;
+/* Remove a file whose writer is gone. */
+static bool
+sweep_one(const char *file, void *arg)
+{
+	const struct sweep *s = arg;
+	struct stat st;
+
+	if ((s->hidden && file[0] != '.') ||
+	    fstatat(s->dir, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(st.st_mode) ||
+	    (int64_t)st.st_ctime * CLK_SECOND >= s->before)
+		return true;
+	if (io_unlink(s->dir, file, NULL) == RC_OK)
+		(*s->n)++;
+	return true;
 }
 
 enum rc
 spool_sweep(struct spool *sp, int64_t now, unsigned *n, struct err *e)
 {
-	enum rc rc;
+	static const struct {
+		enum spool_folder folder;
+		bool hidden;
+		const char *name;
+	} t[] = {{FOLDER_TMP, false, "tmp"}, {FOLDER_REJECTED_TMP, false, "rejected/tmp"},
+	    {FOLDER_RETRY, true, "retry"}};
 
 	*n = 0;
-	if ((rc = sweep_folder(sp->dir[FOLDER_TMP], now - SPOOL_STALE, n, e)) != RC_OK)
-		return rc;
-	return sweep_folder(sp->dir[FOLDER_REJECTED_TMP], now - SPOOL_STALE, n, e);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct sweep s = {.dir = sp->dir[t[i].folder],
+		    .before = now - SPOOL_STALE,
+		    .hidden = t[i].hidden,
+		    .n = n};
+		enum rc rc = each_name(s.dir, t[i].name, sweep_one, &s, e);
+
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
 }
 
 struct settle {
@@ -136,10 +175,17 @@ settle_one(const struct spool_entry *en, void *arg)
 		    spool_box_name(s->box), "file", en->file, LOG_END);
 		return true;
 	}
-	if (en->foreign && spool_reflag(sp, s->box, en, s->e) == RC_EXISTS)
+	if (en->foreign)
+		s->rc = spool_reflag(sp, s->box, en, s->e);
+	if (s->rc == RC_GONE) /* an operator moved it: it is looked at where it is now */
+		s->rc = RC_OK;
+	if (s->rc == RC_EXISTS) {
+		s->rc = RC_OK;
 		log_put(LOG_WARN, "a second file of an event, left alone", "folder",
 		    spool_box_name(s->box), "file", en->file, LOG_END);
-	for (enum spool_box later = s->box + 1; later <= SPOOL_DONE; later++) {
+	}
+	for (enum spool_box later = s->box + 1; s->rc == RC_OK && later <= SPOOL_DONE;
+	     later++) {
 		spool_box_file(later, en->name, file);
 		if (!io_exists(sp->dir[spool_box_folder(later)], file))
 			continue;
