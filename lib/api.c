@@ -11,6 +11,7 @@
 #include "api.h"
 #include "buf.h"
 #include "clk.h"
+#include "hash.h"
 #include "str.h"
 
 #define API_VISIT 4096 /* values of an answer that are looked at for a link */
@@ -134,6 +135,24 @@ base_length(const char *api)
 	return n;
 }
 
+/* Does a path go up, in whatever spelling a server might take for it? */
+static bool
+climbs(const char *path)
+{
+	for (; *path != '\0'; path++) {
+		const char *p = path + 1;
+		unsigned dots = 0;
+
+		if (*path != '/' && *path != '\\')
+			continue;
+		for (; *p == '.' || str_begins(p, "%2e") || str_begins(p, "%2E"); dots++)
+			p += *p == '.' ? 1 : 3;
+		if (dots == 2 && (*p == '\0' || *p == '/' || *p == '\\' || *p == '%'))
+			return true;
+	}
+	return false;
+}
+
 bool
 api_is_ours(const struct conf_account *a, const char *url)
 {
@@ -145,7 +164,7 @@ api_is_ours(const struct conf_account *a, const char *url)
 	n = base_length(base.path);
 	return str_eq(base.scheme, u.scheme) && str_eq_nocase(base.host, u.host) &&
 	       str_eq(base.port, u.port) && strncmp(base.path, u.path, n) == 0 &&
-	       (u.path[n] == '/' || u.path[n] == '\0') && strstr(u.path, "/../") == NULL;
+	       (u.path[n] == '/' || u.path[n] == '\0') && !climbs(u.path);
 }
 
 /*
@@ -189,7 +208,7 @@ api_callback(const struct conf *c, const struct conf_account *a, const struct ev
 	if (i == DEFAULTS && get == NULL)
 		return err_set(e, RC_BAD, "%s.%s is not a kind we know a call for",
 		    ev->category, ev->type);
-	if (get == NULL && api_is_delete(ev))
+	if (api_is_delete(ev))
 		return err_set(e, RC_GONE, "nothing can be asked after a delete");
 	if (get == NULL && own_link(a, ev, defaults[i].get, url))
 		return RC_OK;
@@ -225,11 +244,30 @@ parameter(const char *url, const char *name, char *out, size_t size)
 	}
 }
 
+/*
+ * The name of a file in a link, encoded in one way however it was sent.  It is the last
+ * parameter, and nobody encodes it: all that follows belongs to it.  NULL: none.
+ */
+static const char *
+file_key(const char *link, char mended[HTTP_URL])
+{
+	if (!http_mend(link, mended, HTTP_URL) && !str_copy(mended, HTTP_URL, link))
+		return NULL;
+	for (const char *p = mended; *p != '\0'; p++)
+		if ((*p == '?' || *p == '&') &&
+		    (str_begins(p + 1, "key=") || str_begins(p + 1, "Key=")) && p[5] != '\0')
+			return p + 5;
+	return NULL;
+}
+
 enum rc
 api_object(const struct event *ev, char out[API_OBJECT], struct err *e)
 {
-	const char *id = "";
-	char key[API_OBJECT - NAME_HASH - 1];
+	char mended[HTTP_URL], digest[HASH_HEX];
+	const char *id = "", *key;
+	enum rc rc;
+
+	out[0] = '\0';
 
 	if (str_eq(ev->category, "Client"))
 		id = ev->client_hash;
@@ -241,14 +279,14 @@ api_object(const struct event *ev, char out[API_OBJECT], struct err *e)
 		id = ev->document_hash;
 	if (id[0] != '\0')
 		return str_copy(out, API_OBJECT, id) ? RC_OK : RC_BAD;
-	if (ev->link != NULL) {
-		parameter(ev->link, "key", key, sizeof(key));
-		if (key[0] != '\0') {
-			(void)snprintf(out, API_OBJECT, "%s %s", ev->client_hash, key);
-			return RC_OK;
-		}
-	}
-	return err_set(e, RC_BAD, "the event does not say which %s it is about", ev->category);
+	if (ev->link == NULL || (key = file_key(ev->link, mended)) == NULL)
+		return err_set(
+		    e, RC_BAD, "the event does not say which %s it is about", ev->category);
+	if ((size_t)snprintf(out, API_OBJECT, "%s %s", ev->client_hash, key) < API_OBJECT)
+		return RC_OK;
+	if ((rc = hash_sha256(key, strlen(key), digest, e)) == RC_OK)
+		(void)snprintf(out, API_OBJECT, "%s %s", ev->client_hash, digest);
+	return rc;
 }
 
 /* The first text in the answer that is an allowed https URL; *denied: one was seen that is not.

@@ -73,10 +73,7 @@ const struct conf_key conf_keys[] = {
 		"promised about power cuts does not hold there."},
 
     {RECEIVER, "threads", CONF_T_NUMBER, IN_CONF(receiver.threads), .def = "16", .min = "1",
-	.max = "512",
-	.help =
-	    "Requests handled at the same time. Not less than the connections the web server "
-	    "keeps open."},
+	.max = "512", .help = "Requests handled at the same time."},
 
     {DAEMON, "state", CONF_T_PATH, IN_CONF(daemon.state), .def = STATEDIR,
 	.help = "The folder of the daemon's own files, such as the API token."},

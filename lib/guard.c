@@ -24,7 +24,6 @@
 struct pattern {
 	char host[HOST_MAX + 1]; /* lower case; an IPv6 address in its shortest form, in [] */
 	unsigned port;
-	bool star;
 };
 
 struct network {
@@ -128,11 +127,10 @@ read_pattern(char *word, struct pattern *p)
 			return false;
 	}
 	p->port = (unsigned)port;
-	p->star = strchr(word, '*') != NULL;
 	if (word[0] == '[')
 		return canonical_six(word, p->host);
 	str_lower(word);
-	return is_host(word, true) && !(p->star && is_numeric(word)) &&
+	return is_host(word, true) && !(strchr(word, '*') != NULL && is_numeric(word)) &&
 	       str_copy(p->host, sizeof(p->host), word);
 }
 
@@ -220,18 +218,18 @@ guard_free(struct guard **g)
 	*g = NULL;
 }
 
-/* Is the host on the list at all, and with this port? */
+/*
+ * Is the host on the list, and with this port?  An address is listed as it is or not at all: no
+ * pattern with an asterisk ends in a number.
+ */
 static bool
 listed(const struct guard *g, const char *host, unsigned port, bool *other_port)
 {
-	bool literal = host[0] == '[' || is_numeric(host);
-
 	*other_port = false;
 	for (size_t i = 0; i < g->nhosts; i++) {
 		const struct pattern *p = &g->hosts[i];
 
-		/* An address is listed as it is or not at all. */
-		if ((literal && p->star) || !str_host_match(p->host, host))
+		if (!str_host_match(p->host, host))
 			continue;
 		if (p->port == port)
 			return true;

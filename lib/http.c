@@ -146,6 +146,9 @@ call_fate(const struct http_call *c, CURLcode code)
 	/* One line longer than libcurl's limit is reported as lack of memory. */
 	if (code == CURLE_OUT_OF_MEMORY && c->connected && !c->head.ended)
 		fate = HTTP_CUT;
+	/* libcurl takes a head that breaks off after its first line for a whole one. */
+	if (fate == HTTP_ANSWERED && (!c->head.ended || c->answer.status == 0))
+		fate = HTTP_CUT;
 	/* An allowed address that did not answer may do so later, whatever the others are. */
 	if (fate == HTTP_NO_CONNECT && c->refused > 0 && c->allowed == 0)
 		fate = HTTP_FORBIDDEN;

@@ -112,7 +112,7 @@ unsigned http_running(const struct http *h);
 /*
  * Wait at most timeout milliseconds for a socket of ours or one of fds (revents is set as
  * poll does), run what is ready, and call back.  RC_LATER: interrupted or an error that a
- * repeat may mend.
+ * repeat may mend.  RC_BAD: more than HTTP_FDS descriptors.
  */
 enum rc http_wait(
     struct http *h, struct pollfd *fds, unsigned n, int timeout, struct err *e) MUST_CHECK;

@@ -28,6 +28,7 @@
 #define RECORD "record.json"
 #define META "document.json"
 #define GRAVE "deleted.json"
+#define VERSION_HEX 16 /* digits of a digest in the name of a version */
 
 struct store {
 	int root;
@@ -67,6 +68,12 @@ store_open(const char *path, struct store **out, struct err *e)
 	if ((rc = io_make_dir(AT_FDCWD, path, STORE_DIR, &st->root, e)) != RC_OK ||
 	    (rc = io_make_dir(st->root, ".tmp", 0700, &st->tmp, e)) != RC_OK) {
 		err_prefix(e, "store %.150s", path);
+		store_close(&st);
+		return rc;
+	}
+	/* A try that ended between a rename and its sync is found done: from here on it is. */
+	if (syncfs(st->root) != 0) {
+		rc = err_sys(e, "syncfs", path);
 		store_close(&st);
 		return rc;
 	}
@@ -285,6 +292,7 @@ store_begin(struct store *st, struct store_doc *doc, struct err *e)
 {
 	unsigned char random[8];
 	char hex[17];
+	enum rc rc;
 
 	clk_random(random, sizeof(random));
 	str_hex(hex, random, sizeof(random));
@@ -295,8 +303,9 @@ store_begin(struct store *st, struct store_doc *doc, struct err *e)
 		return err_sys(e, "openat", doc->tmp);
 	if (fchmod(doc->fd, STORE_FILE) == 0)
 		return RC_OK;
+	rc = err_sys(e, "fchmod", doc->tmp);
 	store_abort(st, doc);
-	return err_sys(e, "fchmod", doc->tmp);
+	return rc;
 }
 
 void
@@ -308,21 +317,28 @@ store_abort(struct store *st, struct store_doc *doc)
 	doc->tmp[0] = '\0';
 }
 
-/* Put the document that is there aside, under the event that brought it. */
+/*
+ * Put the document that is there aside, under the event that brought it and its content: the
+ * same event, done again, may bring another one.  Then its description is removed: one that is
+ * there always tells of the file beside it, or of none.
+ */
 static enum rc
 keep_version(int dir, const struct store_meta *old, struct err *e)
 {
-	char file[STORE_SUFFIX + 16], kept[NAME_SIZE + STORE_SUFFIX], meta[NAME_SIZE + 8];
+	char file[STORE_SUFFIX + 16], name[NAME_SIZE + VERSION_HEX + 1];
+	char kept[sizeof(name) + STORE_SUFFIX], meta[sizeof(name) + 8];
 	enum rc rc;
 	int fd;
 
-	if (!str_only(old->event, "._-", 1, NAME_SIZE - 1))
-		return err_set(e, RC_BAD, META " does not name an event");
+	if (!str_only(old->event, "._-", 1, NAME_SIZE - 1) ||
+	    !str_only(old->sha256, "", HASH_HEX - 1, HASH_HEX - 1))
+		return err_set(e, RC_BAD, META " does not name an event and a digest");
 	if ((rc = document_file(old, file, e)) != RC_OK ||
 	    (rc = enter(dir, "versions", true, &fd, e)) != RC_OK)
 		return rc;
-	(void)snprintf(kept, sizeof(kept), "%s%s", old->event, old->suffix);
-	(void)snprintf(meta, sizeof(meta), "%s.json", old->event);
+	(void)snprintf(name, sizeof(name), "%s.%.*s", old->event, VERSION_HEX, old->sha256);
+	(void)snprintf(kept, sizeof(kept), "%s%s", name, old->suffix);
+	(void)snprintf(meta, sizeof(meta), "%s.json", name);
 	if ((rc = write_meta(fd, meta, old, e)) == RC_OK) {
 		rc = io_move(dir, file, fd, kept, e);
 		if (rc == RC_GONE || rc == RC_EXISTS)
@@ -331,6 +347,8 @@ keep_version(int dir, const struct store_meta *old, struct err *e)
 			rc = io_sync_dir(fd, e);
 	}
 	io_close(&fd);
+	if (rc == RC_OK && (rc = io_unlink(dir, META, e)) == RC_OK)
+		rc = io_sync_dir(dir, e);
 	return rc;
 }
 
@@ -342,8 +360,7 @@ install(struct store *st, int dir, struct store_doc *doc, const struct store_met
 	char file[STORE_SUFFIX + 16];
 	enum rc rc;
 
-	if ((rc = document_file(meta, file, e)) != RC_OK ||
-	    (rc = io_sync_close(&doc->fd, e)) != RC_OK)
+	if ((rc = document_file(meta, file, e)) != RC_OK)
 		return rc;
 	if (renameat(st->tmp, doc->tmp, dir, file) != 0)
 		return err_sys(e, "renameat", file);
@@ -359,10 +376,11 @@ store_commit(struct store *st, const struct store_place *at, struct store_doc *d
 {
 	char file[STORE_SUFFIX + 16];
 	struct store_meta old;
-	enum rc rc;
-	int dir;
+	int dir = -1;
+	enum rc rc, synced;
 
-	if ((rc = open_place(st, at, true, &dir, e)) != RC_OK)
+	if ((rc = document_file(meta, file, e)) != RC_OK ||
+	    (rc = open_place(st, at, true, &dir, e)) != RC_OK)
 		goto out;
 	rc = read_meta(dir, &old, e);
 	if (rc == RC_OK && str_eq(old.sha256, meta->sha256) &&
@@ -370,6 +388,9 @@ store_commit(struct store *st, const struct store_place *at, struct store_doc *d
 		rc = err_set(e, RC_EXISTS, "the same document is there already");
 		goto out;
 	}
+	/* A disk that is full shows here, before anything is moved. */
+	if ((rc == RC_OK || rc == RC_GONE) && (synced = io_sync_close(&doc->fd, e)) != RC_OK)
+		rc = synced;
 	if (rc == RC_OK)
 		rc = keep_version(dir, &old, e);
 	else if (rc == RC_GONE)

@@ -66,8 +66,8 @@ void store_abort(struct store *st, struct store_doc *doc);
 
 /*
  * Sync the file and make it the object's document; an older one of other content goes to
- * versions/.  RC_EXISTS: the same content is there already (nothing changed).  *doc is used up,
- * whatever comes back.
+ * versions/EVENT.DIGITS.<ext>, DIGITS being the first 16 of its SHA-256.  RC_EXISTS: the same
+ * content is there already (nothing changed).  *doc is used up, whatever comes back.
  */
 enum rc store_commit(struct store *st, const struct store_place *at, struct store_doc *doc,
     const struct store_meta *meta, struct err *e) MUST_CHECK;
