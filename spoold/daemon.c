@@ -333,6 +333,42 @@ answer_asks(struct daemon *d)
 	jobs_each(d->jobs, due_if_unnoted, d);
 }
 
+/* Is this note of an event that may be tried again, or that a person looks at? */
+static bool
+note_is_of_use(struct daemon *d, const char *name)
+{
+	enum spool_box box;
+	struct name parts;
+	struct err e;
+	enum rc rc;
+
+	if (!name_parse(name, &parts))
+		return false;
+	rc = spool_find(d->spool, name, &box, &e);
+	return rc == RC_OK ? box != SPOOL_DONE && box != SPOOL_REJECTED : rc != RC_GONE;
+}
+
+/* A crash between an event's last move and the end of its note leaves the note. */
+static void
+sweep_notes(struct daemon *d)
+{
+	const struct dirent *de;
+	DIR *dir;
+	int fd;
+
+	if (io_open_dir(spool_retry_dir(d->spool), ".", &fd, NULL) != RC_OK)
+		return;
+	if ((dir = fdopendir(fd)) == NULL) {
+		io_close(&fd);
+		return;
+	}
+	while ((de = readdir(dir)) != NULL)
+		if (!str_eq(de->d_name, ".") && !str_eq(de->d_name, "..") &&
+		    !note_is_of_use(d, de->d_name))
+			(void)!io_unlink(spool_retry_dir(d->spool), de->d_name, NULL);
+	(void)closedir(dir);
+}
+
 static void
 watch_open(struct daemon *d)
 {
@@ -639,6 +675,7 @@ daemon_run(const struct conf *conf, int stop, struct err *e)
 
 	if ((rc = open_all(&d, e)) == RC_OK) {
 		log_put(LOG_NOTE, "started", "spool", conf->spool.directory, LOG_END);
+		sweep_notes(&d);
 		answer_asks(&d);
 		scan(&d);
 		purge(&d);

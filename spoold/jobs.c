@@ -49,6 +49,8 @@ jobs_new(size_t limit)
 static void
 job_free(struct job *job)
 {
+	if (job->link != NULL)
+		explicit_bzero(job->link, strlen(job->link)); /* it carries its own authority */
 	free(job->link);
 	free(job);
 }

@@ -17,7 +17,7 @@ schedule_wait(unsigned tries, int64_t min, int64_t max, int64_t retry_after)
 		top = top > max / 2 ? max : top * 2;
 	if (top > max)
 		top = max;
-	wait = min / 2;
+	wait = min / 2 < top ? min / 2 : top;
 	if (top > wait)
 		wait += (int64_t)clk_random_below((uint64_t)(top - wait));
 	if (retry_after > CLK_DAY)

@@ -46,6 +46,20 @@ begins_nocase(const char *p, size_t n, const char *word)
 	return true;
 }
 
+/* How many bytes of white space, or of one comment, there are at the beginning. */
+static size_t
+idle(const char *p, size_t n)
+{
+	const char *end;
+
+	if (n > 0 && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+		return 1;
+	if (n < 4 || memcmp(p, "<!--", 4) != 0 ||
+	    (end = memmem(p + 4, n - 4, "-->", 3)) == NULL)
+		return 0;
+	return (size_t)(end - p) + 3;
+}
+
 /* A page for a browser, after white space, a byte-order mark or comments. */
 static bool
 is_html(const char *p, size_t n)
@@ -57,10 +71,8 @@ is_html(const char *p, size_t n)
 		p += 3;
 		n -= 3;
 	}
-	while (n > 0 && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) {
-		p++;
-		n--;
-	}
+	for (size_t k; (k = idle(p, n)) > 0; n -= k)
+		p += k;
 	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
 		if (begins_nocase(p, n, tags[i]))
 			return true;

@@ -23,6 +23,7 @@
 
 #define RELINKS 3                    /* fresh links asked for in one try */
 #define HOPS 3                       /* redirects followed on the way to a document */
+#define MD5_BASE64 25                /* with its NUL */
 #define PAUSE (10 * CLK_MINUTE)      /* a target that a person has to look at */
 #define LINK_SPARE (30 * CLK_SECOND) /* a link that ends sooner is not kept for a retry */
 
@@ -73,19 +74,19 @@ target_answered(struct work *w)
 static void
 target_failed(struct work *w, int64_t retry_after, const char *why)
 {
-	int64_t now = clk_mono();
+	int64_t now = clk_mono(), wait = w->d->conf->daemon.retry_min;
 	struct target *t = target_get(w->d->targets, w->target, now);
 	bool opened, counts = target_down(t, now, retry_after, why, &opened);
 
 	if (opened)
 		log_put(
 		    LOG_ERROR, "target is down", "target", w->target, "reason", why, LOG_END);
+	if (t->open_until > now)
+		wait = t->open_until - now;
 	if (counts)
 		work_retry(w, retry_after, why);
 	else
-		work_wait(w,
-		    t->open_until > now ? t->open_until - now : w->d->conf->daemon.retry_min,
-		    why);
+		work_wait(w, wait > retry_after ? wait : retry_after, why);
 }
 
 static void
@@ -130,8 +131,10 @@ committed(void *arg)
 	}
 	(void)snprintf(size, sizeof(size), "%" PRIu64, w->meta.size);
 	daemon_note(w->d, "document", w->job->name, "bytes", size, "sha256", w->meta.sha256);
-	count_add(c, COUNT_DOCUMENTS, 1);
-	count_add(c, COUNT_DOCUMENT_BYTES, w->meta.size);
+	if (w->pool_rc == RC_OK) {
+		count_add(c, COUNT_DOCUMENTS, 1);
+		count_add(c, COUNT_DOCUMENT_BYTES, w->meta.size);
+	}
 	if (store_where(&at, where, sizeof(where), NULL) != RC_OK)
 		where[0] = '\0';
 	log_put(LOG_INFO, "document", "event", w->job->name, "bytes", size, "store", where,
@@ -164,14 +167,40 @@ check_document(struct work *w, const char *content_type, const char *name)
 	work_on_pool(w, commit_on_pool, committed);
 }
 
-/* A digest the host gives has to be the digest of what came. */
+/* 32 hexadecimal digits as Content-MD5 has them (RFC 1864): base64. */
+static void
+md5_base64(const char *hex, char out[MD5_BASE64])
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char hexes[] = "0123456789abcdef";
+	size_t n = 0;
+
+	for (size_t i = 0; i < 32; i += 3) {
+		size_t v = 0;
+
+		for (size_t k = i; k < i + 3; k++)
+			v = v * 16 + (k < 32 ? (size_t)(strchr(hexes, hex[k]) - hexes) : 0);
+		out[n++] = digits[v / 64];
+		out[n++] = digits[v % 64];
+	}
+	(void)snprintf(out + n, MD5_BASE64 - n, "==");
+}
+
+/* A digest the host gives has to be the digest of what came; without MD5 here nobody can tell.
+ */
 static bool
 digest_agrees(const struct http_answer *a)
 {
 	const char *tag = a->etag;
-	char plain[64];
+	char plain[64], sum[MD5_BASE64];
 	size_t n = strlen(tag);
 
+	if (strlen(a->md5) != 32 || strspn(a->md5, "0123456789abcdef") != 32)
+		return true;
+	md5_base64(a->md5, sum);
+	if (strlen(a->content_md5) == strlen(sum) && !str_eq(a->content_md5, sum))
+		return false;
 	if (n >= 2 && tag[0] == '"' && tag[n - 1] == '"') {
 		if (!str_copy_n(plain, sizeof(plain), tag + 1, n - 2))
 			return true;
@@ -202,32 +231,35 @@ follow(struct work *w, const char *location)
 	return http_mend(raw, next, sizeof(next)) && str_copy(w->link, sizeof(w->link), next);
 }
 
-/* The link does not lead to the document any more: ask for another one, a few times. */
-static void
-relink(struct work *w, const char *why)
-{
-	store_abort(w->d->store, &w->doc);
-	w->link[0] = '\0';
-	if (w->relinks++ >= RELINKS) {
-		work_retry(w, -1, why);
-		return;
-	}
-	daemon_note(w->d, "relink", w->job->name, "reason", why, NULL, NULL);
-	step_callback(w);
-}
-
 /* Keep a link that is still good for the next try. */
 static void
 keep_link(struct work *w)
 {
 	struct job *job = w->job;
 
+	if (job->link != NULL)
+		explicit_bzero(job->link, strlen(job->link));
 	free(job->link);
 	job->link = NULL;
 	if (w->link[0] == '\0' || (w->link_end != 0 && w->link_end - clk_wall() < LINK_SPARE))
 		return;
 	job->link = strdup(w->link);
 	job->link_end = w->link_end;
+}
+
+/* The link does not lead to the document any more: ask for another one, a few times. */
+static void
+relink(struct work *w, const char *why)
+{
+	store_abort(w->d->store, &w->doc);
+	w->link[0] = '\0';
+	keep_link(w); /* none */
+	if (w->relinks++ >= RELINKS) {
+		work_retry(w, -1, why);
+		return;
+	}
+	daemon_note(w->d, "relink", w->job->name, "reason", why, NULL, NULL);
+	step_callback(w);
 }
 
 static void
@@ -243,7 +275,8 @@ downloaded(const struct http_answer *a, void *arg)
 	switch (v) {
 	case V_OK:
 		if (!digest_agrees(a)) {
-			work_retry(w, -1, "the document does not have the digest of its ETag");
+			work_retry(
+			    w, -1, "the document does not have the digest that its host gives");
 			return;
 		}
 		sniff_name(a->disposition, w->link, name, sizeof(name));
@@ -299,11 +332,13 @@ step_download(struct work *w)
 	if (!ask_target(w, "document", u.host))
 		return;
 	settings(w, &rq);
-	if ((rc = store_begin(w->d->store, &w->doc, &e)) == RC_OK) {
-		rq.file = w->doc.fd;
-		rc = http_start(w->d->http, &rq, downloaded, w, &w->call, &e);
+	if ((rc = store_begin(w->d->store, &w->doc, &e)) != RC_OK) {
+		target_release(target_get(w->d->targets, w->target, clk_mono()));
+		work_retry(w, -1, e.text);
+		return;
 	}
-	if (rc == RC_OK)
+	rq.file = w->doc.fd;
+	if ((rc = http_start(w->d->http, &rq, downloaded, w, &w->call, &e)) == RC_OK)
 		return;
 	target_release(target_get(w->d->targets, w->target, clk_mono()));
 	if (rc == RC_DENIED || rc == RC_BAD)

@@ -39,13 +39,15 @@ struct target *
 target_get(struct targets *t, const char *name, int64_t now)
 {
 	struct target *oldest = &t->t[0];
+	bool down;
 
 	for (size_t i = 0; i < t->n; i++) {
 		if (str_eq(t->t[i].name, name)) {
 			t->t[i].used = now;
 			return &t->t[i];
 		}
-		if (t->t[i].used < oldest->used)
+		down = t->t[i].open_until != 0;
+		if (down == (oldest->open_until != 0) ? t->t[i].used < oldest->used : !down)
 			oldest = &t->t[i];
 	}
 	if (t->n < TARGET_MAX)
@@ -85,15 +87,19 @@ bool
 target_down(
     struct target *t, int64_t now, int64_t retry_after, const char *reason, bool *opened)
 {
-	bool was_well = t->failures == 0;
 	bool was_open = t->open_until != 0;
+	bool was_well = t->failures == 0 && !was_open;
+	unsigned over;
 
+	*opened = false;
+	if (now < t->open_until)
+		return false; /* it was under way when the circuit opened */
 	t->failures++;
+	over = t->failures > TARGET_ROW ? t->failures - TARGET_ROW : 0;
 	t->probing = false;
 	(void)snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	if (was_open || t->failures >= TARGET_ROW)
-		t->open_until = now + schedule_wait(t->failures - TARGET_ROW + 1, OPEN_MIN,
-					  OPEN_MAX, retry_after);
+		t->open_until = now + schedule_wait(over + 1, OPEN_MIN, OPEN_MAX, retry_after);
 	*opened = !was_open && t->open_until != 0;
 	return was_well;
 }

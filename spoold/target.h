@@ -16,7 +16,9 @@
 
 #include "err.h"
 
-#define TARGET_MAX 256 /* targets that are remembered; the longest unused is forgotten */
+/* Targets that are remembered; the longest unused is forgotten, one that is up before others.
+ */
+#define TARGET_MAX 256
 #define TARGET_NAME 300
 #define TARGET_ROW 3 /* failures in a row that open the circuit */
 

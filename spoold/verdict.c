@@ -25,7 +25,8 @@ verdict_fate(const struct http_answer *a, char text[ERR_TEXT])
 	case HTTP_NO_TLS:
 	case HTTP_STALLED:
 		return V_DOWN;
-	case HTTP_CUT:
+	case HTTP_CUT: /* before any status: a server that takes connections and drops them */
+		return a->status == 0 ? V_DOWN : V_LATER;
 	case HTTP_LOCAL:
 		return V_LATER;
 	case HTTP_TOO_LARGE:

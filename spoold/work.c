@@ -192,6 +192,25 @@ work_finish(struct work *w, enum spool_box to, const char *why)
 	work_on_pool(w, move_on_pool, moved);
 }
 
+/* The note as it was before this try: what has not been tried has none. */
+static void
+uncount(struct work *w)
+{
+	int notes = spool_retry_dir(w->d->spool);
+	struct job *job = w->job;
+	struct retry *r = &job->retry;
+
+	if (r->tries > 0)
+		r->tries--;
+	(void)snprintf(r->state, sizeof(r->state), "waiting");
+	if (r->tries > 0 || r->puts_off > 0 || r->interruptions > 0) {
+		(void)!retry_write(notes, job->name, r, NULL);
+		return;
+	}
+	r->first = 0;
+	(void)!retry_remove(notes, job->name, NULL);
+}
+
 /* Another try for the same record is under way: this one goes on when that has ended. */
 static bool
 block(struct work *w)
@@ -203,6 +222,7 @@ block(struct work *w)
 			continue;
 		job->blocked = o->blocked;
 		o->blocked = job;
+		uncount(w);
 		work_free(w);
 		return true;
 	}
@@ -239,8 +259,10 @@ load(struct work *w)
 		work_finish(w, SPOOL_FAILED, e.text);
 		return false;
 	}
-	if (!name_parse(w->job->name, &parts))
+	if (!name_parse(w->job->name, &parts)) {
+		work_finish(w, SPOOL_REJECTED, "its name is none");
 		return false;
+	}
 	w->grant = daemon_grant(w->d, parts.account);
 	if (api_object(&w->ev, w->object, &e) != RC_OK)
 		w->object[0] = '\0';
@@ -293,6 +315,8 @@ work_start(struct daemon *d, struct job *job)
 
 	jobs_begin(d->jobs, job);
 	if (w == NULL) {
+		if (d->alone == job)
+			d->alone = NULL;
 		job->due = clk_mono() + CLK_SECOND;
 		jobs_wait(d->jobs, job);
 		return;
@@ -302,7 +326,8 @@ work_start(struct daemon *d, struct job *job)
 		not_ours(w, rc);
 		return;
 	}
-	if (!load(w) || block(w) || !begin_note(w))
+	/* The note first: what the event says may be what ends the daemon. */
+	if (!begin_note(w) || !load(w) || block(w))
 		return;
 	if (w->grant == NULL)
 		work_wait(w, UNCONFIGURED, "its account is not in the configuration");
@@ -326,13 +351,7 @@ give_back(struct work *w)
 		http_cancel(d->http, &w->call);
 	if (w->grant != NULL)
 		grant_forget(w->grant, w);
-	if (job->retry.tries > 0)
-		job->retry.tries--;
-	(void)snprintf(job->retry.state, sizeof(job->retry.state), "waiting");
-	if (job->retry.tries == 0 && job->retry.puts_off == 0)
-		(void)!retry_remove(spool_retry_dir(d->spool), job->name, NULL);
-	else
-		(void)!retry_write(spool_retry_dir(d->spool), job->name, &job->retry, NULL);
+	uncount(w);
 	work_free(w);
 	jobs_wait(d->jobs, job);
 }
