@@ -22,7 +22,7 @@ struct budget {
 	size_t used;
 };
 
-enum rc budget_open(struct budget *b, size_t limit, struct err *e) MUST_CHECK;
+void budget_open(struct budget *b, size_t limit);
 void budget_close(struct budget *b);
 
 /*

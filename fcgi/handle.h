@@ -41,8 +41,7 @@ struct receiver {
 	struct limit limits[REPLY_CASES];
 };
 
-enum rc receiver_open(struct receiver *rv, const struct conf *c, struct spool *sp,
-    struct auth *a, struct err *e) MUST_CHECK;
+void receiver_open(struct receiver *rv, const struct conf *c, struct spool *sp, struct auth *a);
 void receiver_close(struct receiver *rv);
 
 /*

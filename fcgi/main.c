@@ -171,10 +171,8 @@ program_open(struct program *p, const char *file, struct err *e)
 	if ((rc = auth_open(p->conf, &p->auth, e)) != RC_OK ||
 	    (rc = spool_open(&opt, &p->spool, e)) != RC_OK)
 		return rc;
-	rc = receiver_open(&p->receiver, p->conf, p->spool, p->auth, e);
-	if (rc != RC_OK)
-		p->receiver.conf = NULL;
-	return rc;
+	receiver_open(&p->receiver, p->conf, p->spool, p->auth);
+	return RC_OK;
 }
 
 static bool
@@ -211,6 +209,9 @@ run_fastcgi(struct program *p, const struct options *o, struct err *e)
 		return rc;
 	opt.threads = o->threads != 0 ? o->threads : (unsigned)p->conf->receiver.threads;
 	opt.connections = harden_descriptors(opt.threads, SERVE_CONNECTIONS);
+	if (opt.connections < opt.threads)
+		log_put(
+		    LOG_WARN, "the limit of open files leaves threads without work", LOG_END);
 	rc = o->socket != NULL ? listen_make(o->socket, o->group, &l, e)
 			       : listen_inherit(STDIN_FILENO, &l, e);
 	if (rc != RC_OK)

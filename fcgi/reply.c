@@ -155,5 +155,6 @@ reply_last_resort(void)
 	return "Status: 503 Service Unavailable\r\n"
 	       "Content-Type: " PROBLEM_TYPE "\r\n"
 	       "Content-Length: 0\r\n"
-	       "Cache-Control: no-store\r\n" RETRY_AFTER "\r\n";
+	       "Cache-Control: no-store\r\n"
+	       "X-Content-Type-Options: nosniff\r\n" RETRY_AFTER "\r\n";
 }

@@ -25,8 +25,17 @@
 #include "log.h"
 #include "serve.h"
 
-#define SHORTAGE_MS 100 /* pause when the system has no descriptor or memory for a connection  \
-			 */
+#define SHORTAGE_MS                                                                            \
+	100 /* pause when the system has no descriptor or memory for a connection              \
+	     */
+
+struct pool;
+
+struct worker {
+	struct pool *pool;
+	struct fcgx *f;
+	pthread_t thread;
+};
 
 struct pool {
 	const struct serve_opt *opt;
@@ -35,8 +44,10 @@ struct pool {
 	unsigned open; /* connections */
 	bool paused;   /* the listener waits until one of them closes */
 	struct limit shortage;
+	unsigned running;     /* threads */
+	pthread_cond_t ended; /* one of them has */
 	atomic_bool stopping;
-	pthread_t threads[]; /* opt->threads */
+	struct worker workers[]; /* opt->threads */
 };
 
 /* From now on fd is reported once, to one thread, as soon as it can be read. */
@@ -145,17 +156,18 @@ may_keep(struct pool *s)
 static void
 serve_request(struct pool *s, struct fcgx *f, int fd)
 {
-	struct exchange *x = fcgx_next(f, fd);
+	struct exchange *x;
 	bool at_end;
 
-	if (x == NULL) {
+	(void)epoll_ctl(s->set, EPOLL_CTL_DEL, fd, NULL);
+	if ((x = fcgx_next(f, fd)) == NULL) {
 		connection_closed(s);
 		return;
 	}
 	at_end = s->opt->handle(x, s->opt->arg);
 	if ((fd = fcgx_finish(f, at_end && may_keep(s))) < 0) {
 		connection_closed(s);
-	} else if (!pool_arm(s, fd, EPOLL_CTL_MOD)) {
+	} else if (!pool_arm(s, fd, EPOLL_CTL_ADD)) {
 		tell_shortage(s, "epoll_ctl");
 		(void)close(fd);
 		connection_closed(s);
@@ -163,17 +175,12 @@ serve_request(struct pool *s, struct fcgx *f, int fd)
 }
 
 static void *
-thread_run(void *arg)
+worker_run(void *arg)
 {
-	struct pool *s = arg;
-	struct fcgx *f = NULL;
+	const struct worker *w = arg;
+	struct pool *s = w->pool;
 	struct epoll_event ev;
-	struct err e = {0};
 
-	if (fcgx_new(&f, &e) != RC_OK) {
-		log_put(LOG_ERROR, "thread not started", "reason", e.text, LOG_END);
-		return NULL;
-	}
 	for (;;) {
 		if (epoll_wait(s->set, &ev, 1, -1) != 1)
 			continue;
@@ -182,19 +189,42 @@ thread_run(void *arg)
 		if (ev.data.fd == s->opt->listener)
 			take_connections(s);
 		else
-			serve_request(s, f, ev.data.fd);
+			serve_request(s, w->f, ev.data.fd);
 	}
 	atomic_store(&s->stopping, true);
-	fcgx_free(&f);
+	pthread_mutex_lock(&s->lock);
+	s->running--;
+	pthread_cond_signal(&s->ended);
+	pthread_mutex_unlock(&s->lock);
 	return NULL;
+}
+
+static enum rc
+worker_start(struct pool *s, struct worker *w, const pthread_attr_t *attr, struct err *e)
+{
+	enum rc rc;
+
+	w->pool = s;
+	if ((rc = fcgx_new(&w->f, e)) != RC_OK)
+		return rc;
+	pthread_mutex_lock(&s->lock);
+	errno = pthread_create(&w->thread, attr, worker_run, w);
+	if (errno != 0)
+		rc = err_sys(e, "pthread_create", NULL);
+	else
+		s->running++;
+	pthread_mutex_unlock(&s->lock);
+	if (rc != RC_OK)
+		fcgx_free(&w->f);
+	return rc;
 }
 
 /*
  * The threads take no signals: a handler that interrupts a read with a time limit would end
- * it (signal(7)).  Returns how many there are.
+ * it (signal(7)).  Returns how many there are; e says why not all.
  */
 static unsigned
-start_threads(struct pool *s, struct err *e)
+workers_start(struct pool *s, struct err *e)
 {
 	pthread_attr_t attr;
 	sigset_t all, before;
@@ -207,78 +237,97 @@ start_threads(struct pool *s, struct err *e)
 	(void)pthread_attr_setstacksize(&attr, SERVE_STACK);
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
-	while (n < s->opt->threads) {
-		errno = pthread_create(&s->threads[n], &attr, thread_run, s);
-		if (errno != 0) {
-			(void)err_sys(e, "pthread_create", NULL);
-			break;
-		}
+	while (n < s->opt->threads && worker_start(s, &s->workers[n], &attr, e) == RC_OK)
 		n++;
-	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return n;
 }
 
+/* false: not all of them have ended in time. */
 static bool
-join_threads(struct pool *s, unsigned n)
+workers_join(struct pool *s, unsigned n)
 {
 	struct timespec until;
+	unsigned left;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += SERVE_STOP_SECONDS;
-	for (unsigned i = 0; i < n; i++) {
-		if (pthread_clockjoin_np(s->threads[i], NULL, CLOCK_MONOTONIC, &until) != 0)
-			return false;
+	pthread_mutex_lock(&s->lock);
+	while (s->running > 0 && pthread_cond_timedwait(&s->ended, &s->lock, &until) == 0)
+		;
+	left = s->running;
+	pthread_mutex_unlock(&s->lock);
+	for (unsigned i = 0; left == 0 && i < n; i++) {
+		(void)pthread_join(s->workers[i].thread, NULL);
+		fcgx_free(&s->workers[i].f);
 	}
-	return true;
+	return left == 0;
+}
+
+static void
+pool_free(struct pool **s)
+{
+	io_close(&(*s)->set);
+	pthread_cond_destroy(&(*s)->ended);
+	pthread_mutex_destroy(&(*s)->lock);
+	free(*s);
+	*s = NULL;
 }
 
 /* The stop descriptor is never disarmed: it is reported to one thread after the other. */
 static enum rc
-pool_open(struct pool *s, const struct serve_opt *opt, struct err *e)
+pool_new(const struct serve_opt *opt, struct pool **out, struct err *e)
 {
 	struct epoll_event stop = {.events = EPOLLIN, .data.fd = opt->stop};
+	pthread_condattr_t attr;
+	struct pool *s;
+	enum rc rc = RC_OK;
 
+	*out = NULL;
+	s = calloc(1, sizeof(*s) + opt->threads * sizeof(s->workers[0]));
+	if (s == NULL)
+		return err_sys(e, "calloc", NULL);
 	s->opt = opt;
+	/* On Linux none of these four fails. */
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&s->ended, &attr);
+	pthread_condattr_destroy(&attr);
 	if ((s->set = epoll_create1(EPOLL_CLOEXEC)) < 0)
-		return err_sys(e, "epoll_create1", NULL);
-	if (epoll_ctl(s->set, EPOLL_CTL_ADD, opt->stop, &stop) != 0 ||
-	    !pool_arm(s, opt->listener, EPOLL_CTL_ADD))
-		return err_sys(e, "epoll_ctl", "listening socket");
-	if ((errno = pthread_mutex_init(&s->lock, NULL)) != 0)
-		return err_sys(e, "pthread_mutex_init", NULL);
-	return RC_OK;
+		rc = err_sys(e, "epoll_create1", NULL);
+	else if (epoll_ctl(s->set, EPOLL_CTL_ADD, opt->stop, &stop) != 0 ||
+		 !pool_arm(s, opt->listener, EPOLL_CTL_ADD))
+		rc = err_sys(e, "epoll_ctl", "listening socket");
+	if (rc != RC_OK)
+		pool_free(&s);
+	*out = s;
+	return rc;
 }
 
 enum rc
 serve_run(const struct serve_opt *opt, struct err *e)
 {
 	struct pollfd stop = {.fd = opt->stop, .events = POLLIN};
-	struct pool *s = NULL;
+	struct pool *s;
 	char count[12];
 	unsigned n;
 	enum rc rc;
 
-	s = calloc(1, sizeof(*s) + opt->threads * sizeof(s->threads[0]));
-	if (s == NULL)
-		return err_sys(e, "calloc", NULL);
-	if ((rc = pool_open(s, opt, e)) != RC_OK)
-		goto out;
-	if ((n = start_threads(s, e)) == 0) {
-		rc = RC_FULL;
-		goto out;
+	if ((rc = pool_new(opt, &s, e)) != RC_OK)
+		return rc;
+	if ((n = workers_start(s, e)) == 0) {
+		pool_free(&s);
+		return RC_FULL;
 	}
 	(void)snprintf(count, sizeof(count), "%u", n);
 	log_put(n < opt->threads ? LOG_WARN : LOG_NOTE, "started", "threads", count, "reason",
 	    n < opt->threads ? e->text : NULL, LOG_END);
 	while (poll(&stop, 1, -1) <= 0)
 		;
-	if (!join_threads(s, n))
+	if (!workers_join(s, n))
 		return err_set(e, RC_LATER, "exchanges under way did not end in time");
-	pthread_mutex_destroy(&s->lock);
-out:
-	io_close(&s->set);
-	free(s);
-	return rc;
+	pool_free(&s);
+	return RC_OK;
 }
