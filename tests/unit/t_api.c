@@ -1,0 +1,396 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * t_api - tests of api: which call an event asks for, whom it may lead to, and what it is
+ * about.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api.h"
+#include "clk.h"
+#include "str.h"
+
+#define BASE "https://api.example.com/pre"
+#define T(text) ((char *)(uintptr_t)(text))
+
+static struct conf_account account = {.name = T("acme"), .api = T(BASE "/")};
+static struct conf_callback callbacks[2];
+static struct conf conf = {.callbacks = callbacks};
+
+static void
+read_event(const char *text, struct event *ev)
+{
+	struct json *doc;
+
+	assert_int_equal(json_parse(text, strlen(text), &doc, NULL), RC_OK);
+	assert_int_equal(event_read(doc, ev, NULL), RC_OK);
+	json_free(&doc);
+}
+
+static enum rc
+call(const char *text, char url[HTTP_URL])
+{
+	struct event ev;
+	struct err e;
+	enum rc rc;
+
+	read_event(text, &ev);
+	rc = api_callback(&conf, &account, &ev, url, &e);
+	event_free(&ev);
+	return rc;
+}
+
+static void
+test_defaults(void **state)
+{
+	static const struct {
+		const char *event;
+		enum rc rc;
+		const char *url;
+	} t[] = {
+	    {"{\"eventType\":\"Account.Update\",\"accountHashId\":\"a1\"}", RC_OK,
+		BASE "/account?accountHashId=a1"},
+	    {"{\"eventType\":\"Client.Create\",\"accountHashId\":\"a1\",\"clientHashId\":"
+	     "\"c1\"}",
+		RC_OK, BASE "/client?accountHashId=a1&clientHashId=c1"},
+	    {"{\"eventType\":\"User.Update\",\"userHashId\":\"u1\"}", RC_OK,
+		BASE "/user?accountHashId=hash&userHashId=u1"},
+	    {"{\"eventType\":\"DocumentData.Update\",\"documentHashId\":\"d&1\"}", RC_OK,
+		BASE "/documentdata?accountHashId=hash&documentHashId=d%261"},
+	    {"{\"eventType\":\"FileStore.GetFileDetail\",\"documentHashId\":\"d1\"}", RC_OK,
+		BASE "/filestore?accountHashId=hash&documentHashId=d1"},
+	    {"{\"eventType\":\"Client.Update\"}", RC_BAD, ""},
+	    {"{\"eventType\":\"Client.Delete\",\"clientHashId\":\"c1\"}", RC_GONE, ""},
+	    {"{\"eventType\":\"Matter.Create\"}", RC_BAD, ""},
+	    {"{}", RC_BAD, ""},
+	};
+	char url[HTTP_URL];
+
+	(void)state;
+	account.hash_id = T("hash");
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		if (call(t[i].event, url) != t[i].rc || !str_eq(url, t[i].url))
+			fail_msg("%zu: %s", i, url);
+	}
+	/* Nothing is known of the account: the parameter is left out. */
+	account.hash_id = NULL;
+	assert_int_equal(
+	    call("{\"eventType\":\"User.Update\",\"userHashId\":\"u1\"}", url), RC_OK);
+	assert_string_equal(url, BASE "/user?userHashId=u1");
+}
+
+static void
+test_own_link(void **state)
+{
+	static const struct {
+		const char *link, *url;
+	} t[] = {
+	    {BASE "/filestore?clientHashId=c1&key=example pack.zip",
+		BASE "/filestore?clientHashId=c1&key=example%20pack.zip"},
+	    {BASE "?documentHashId=d1", BASE "/filestore?documentHashId=d1"},
+	    {BASE "/?documentHashId=d1", BASE "/filestore?documentHashId=d1"},
+	    /* elsewhere: the default call */
+	    {"https://evil.example.net/pre/filestore?documentHashId=d1",
+		BASE "/filestore?documentHashId=d1"},
+	    {"https://api.example.com/prefix/x?documentHashId=d1",
+		BASE "/filestore?documentHashId=d1"},
+	    {"https://me@api.example.com/pre/x?documentHashId=d1",
+		BASE "/filestore?documentHashId=d1"},
+	};
+	char text[512], url[HTTP_URL];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		(void)snprintf(text, sizeof(text),
+		    "{\"eventType\":\"FileStore.Upload\",\"link\":\"%s\"}", t[i].link);
+		if (call(text, url) != RC_OK || !str_eq(url, t[i].url))
+			fail_msg("%zu: %s", i, url);
+	}
+}
+
+static void
+test_override(void **state)
+{
+	static const char event[] =
+	    "{\"eventType\":\"Client.Update\",\"clientHashId\":\"c 1\",\"eventNumber\":7,"
+	    "\"userHashId\":\"u/1\"}";
+	char url[HTTP_URL];
+
+	(void)state;
+	account.hash_id = T("hash");
+	conf.ncallbacks = 1;
+	callbacks[0] = (struct conf_callback){.kind = T("Client"),
+	    .get = T("/v2/{userHashId}?n={eventNumber}&c={clientHashId}&x=1")};
+	assert_int_equal(call(event, url), RC_OK);
+	assert_string_equal(url, BASE "/v2/u%2F1?n=7&x=1");
+	callbacks[0].get = T("/v2?c={clientHashId}&n={eventNumber}");
+	assert_int_equal(call(event, url), RC_OK);
+	assert_string_equal(url, BASE "/v2?n=7");
+	callbacks[0].get = T("/v2/{clientHashId}");
+	assert_int_equal(call(event, url), RC_BAD);
+	assert_string_equal(url, "");
+	callbacks[0].get = T("/v2/{unknown}");
+	assert_int_equal(call(event, url), RC_BAD);
+	callbacks[0].get = T("/v2/{open");
+	assert_int_equal(call(event, url), RC_OK);
+	assert_string_equal(url, BASE "/v2/{open");
+	/* Nothing can be asked after a delete, whatever is said of the category. */
+	assert_int_equal(
+	    call("{\"eventType\":\"Client.Delete\",\"clientHashId\":\"c1\"}", url), RC_GONE);
+	/* A kind that is not known gets a call by configuration. */
+	callbacks[0] = (struct conf_callback){
+	    .kind = T("Matter"), .get = T("/m?n={eventNumber}")};
+	assert_int_equal(call("{\"eventType\":\"Matter.Open\",\"eventNumber\":7}", url), RC_OK);
+	assert_string_equal(url, BASE "/m?n=7");
+	conf.ncallbacks = 0;
+}
+
+static void
+test_is_ours(void **state)
+{
+	static const char *const ours[] = {BASE, BASE "/", BASE "/client?x=1", BASE "?x=1",
+	    "https://API.example.com:443/pre/x", BASE "/a..b/..c/...", BASE "/x?y=/../"};
+	static const char *const others[] = {"", "x", "http://api.example.com/pre/",
+	    "https://api.example.com/", "https://api.example.com/prefix",
+	    "https://api.example.com:8443/pre/", "https://api.example.com.evil.net/pre/",
+	    "https://evil.net/pre/", "https://u:p@api.example.com/pre/x", BASE "/../x",
+	    BASE "/..", BASE "/a/../../x", BASE "/%2e%2e/x", BASE "/.%2E/x", BASE "/%2e.",
+	    BASE "/%2e%2e%2fx"};
+	struct conf_account none = {.name = T("none")};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (!api_is_ours(&account, ours[i]))
+			fail_msg("%s", ours[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (api_is_ours(&account, others[i]))
+			fail_msg("%s", others[i]);
+	assert_false(api_is_ours(&none, BASE));
+}
+
+/* ---- what an event is about ---- */
+
+static enum rc
+object(const char *link, char out[API_OBJECT])
+{
+	char text[4096];
+	struct event ev;
+	struct err e;
+	enum rc rc;
+
+	(void)snprintf(text, sizeof(text),
+	    "{\"eventType\":\"FileStore.Upload\",\"clientHashId\":\"c1\",\"link\":\"%s\"}",
+	    link);
+	read_event(text, &ev);
+	rc = api_object(&ev, out, &e);
+	event_free(&ev);
+	return rc;
+}
+
+static void
+test_object(void **state)
+{
+	static const struct {
+		const char *event, *object; /* NULL: none */
+	} t[] = {
+	    {"{\"eventType\":\"Client.Create\",\"clientHashId\":\"c1\",\"userHashId\":\"u1\"}",
+		"c1"},
+	    {"{\"eventType\":\"User.Create\",\"clientHashId\":\"c1\",\"userHashId\":\"u1\"}",
+		"u1"},
+	    {"{\"eventType\":\"Account.Update\",\"accountHashId\":\"a1\"}", "a1"},
+	    {"{\"eventType\":\"Account.Update\"}", "account"},
+	    {"{\"eventType\":\"FileStore.Upload\",\"documentHashId\":\"d1\"}", "d1"},
+	    {"{\"eventType\":\"FileStore.Upload\",\"clientHashId\":\"c1\"}", NULL},
+	    {"{\"eventType\":\"User.Create\",\"clientHashId\":\"c1\"}", NULL},
+	};
+	char out[API_OBJECT];
+	struct event ev;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		read_event(t[i].event, &ev);
+		assert_int_equal(
+		    api_object(&ev, out, &e), t[i].object != NULL ? RC_OK : RC_BAD);
+		assert_string_equal(out, t[i].object != NULL ? t[i].object : "");
+		event_free(&ev);
+	}
+}
+
+/* A file without a hash id: the same one however it was written, and no two are one. */
+static void
+test_file(void **state)
+{
+	char a[API_OBJECT], b[API_OBJECT], name[API_OBJECT], link[1024];
+
+	(void)state;
+	assert_int_equal(
+	    object(BASE "/filestore?clientHashId=c1&key=example pack.zip", a), RC_OK);
+	assert_int_equal(
+	    object(BASE "/filestore?clientHashId=c1&key=example%20pack.zip", b), RC_OK);
+	assert_string_equal(a, b);
+	assert_int_equal(strncmp(a, "c1 ", 3), 0);
+	assert_int_equal(object(BASE "?key=file #1.pdf", a), RC_OK);
+	assert_int_equal(object(BASE "?key=file #2.pdf", b), RC_OK);
+	assert_string_not_equal(a, b);
+	assert_int_equal(object(BASE "?key=A & B.pdf", a), RC_OK);
+	assert_int_equal(object(BASE "?key=A & C.pdf", b), RC_OK);
+	assert_string_not_equal(a, b);
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	(void)snprintf(link, sizeof(link), BASE "?key=%s1.pdf", name);
+	assert_int_equal(object(link, a), RC_OK);
+	(void)snprintf(link, sizeof(link), BASE "?key=%s2.pdf", name);
+	assert_int_equal(object(link, b), RC_OK);
+	assert_string_not_equal(a, b);
+	assert_true(strlen(a) < 100);
+	assert_int_equal(object(BASE "?monkey=1&key=", a), RC_BAD);
+	assert_string_equal(a, "");
+}
+
+/* ---- where the document is ---- */
+
+static enum rc
+find_link(const char *answer, char url[HTTP_URL])
+{
+	struct guard *g;
+	struct json *doc;
+	struct event ev;
+	struct err e;
+	enum rc rc;
+
+	assert_int_equal(guard_new("*.s3.example.org", NULL, &g, &e), RC_OK);
+	assert_int_equal(json_parse(answer, strlen(answer), &doc, NULL), RC_OK);
+	read_event("{\"eventType\":\"FileStore.Upload\"}", &ev);
+	rc = api_link(&conf, &ev, doc, g, url, &e);
+	event_free(&ev);
+	json_free(&doc);
+	guard_free(&g);
+	return rc;
+}
+
+static void
+test_link(void **state)
+{
+	static const struct {
+		const char *answer;
+		enum rc rc;
+		const char *url;
+	} t[] = {
+	    {"{\"a\":\"https://b.s3.example.org/x y?s=1\"}", RC_OK,
+		"https://b.s3.example.org/x%20y?s=1"},
+	    {"{\"self\":\"https://api.example.com/\",\"d\":[{\"u\":\"https://b.s3.example.org/"
+	     "x\"}]}",
+		RC_OK, "https://b.s3.example.org/x"},
+	    {"\"https://b.s3.example.org/x\"", RC_OK, "https://b.s3.example.org/x"},
+	    {"{\"self\":\"https://api.example.com/\"}", RC_DENIED, ""},
+	    {"{\"a\":\"http://b.s3.example.org/x\"}", RC_GONE, ""},
+	    {"{\"a\":[1,null,true,\"text\",{}]}", RC_GONE, ""},
+	    {"{}", RC_GONE, ""},
+	};
+	char url[HTTP_URL];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		if (find_link(t[i].answer, url) != t[i].rc || !str_eq(url, t[i].url))
+			fail_msg("%zu: %s", i, url);
+	}
+	conf.ncallbacks = 1;
+	callbacks[0] = (struct conf_callback){.kind = T("FileStore"), .link = T("/d/0/u")};
+	assert_int_equal(find_link(t[1].answer, url), RC_OK);
+	assert_string_equal(url, "https://b.s3.example.org/x");
+	assert_int_equal(find_link(t[0].answer, url), RC_GONE);
+	assert_int_equal(find_link("{\"d\":[{\"u\":\"nonsense\"}]}", url), RC_DENIED);
+	assert_int_equal(find_link("{\"d\":[{\"u\":\"https://evil.net/\"}]}", url), RC_DENIED);
+	conf.ncallbacks = 0;
+}
+
+/* No answer makes us look at more than so many values. */
+static void
+test_link_bounded(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	char url[HTTP_URL];
+
+	(void)state;
+	buf_str(&b, "[");
+	for (unsigned i = 0; i < 20000; i++)
+		buf_str(&b, "0,");
+	buf_str(&b, "\"https://b.s3.example.org/x\"]");
+	assert_int_equal(find_link(buf_text(&b), url), RC_GONE);
+	buf_free(&b);
+}
+
+static void
+test_link_end(void **state)
+{
+	static const struct {
+		const char *url;
+		int64_t end;
+	} t[] = {
+	    {"https://h/x?X-Amz-Date=20260305T101112Z&X-Amz-Expires=60",
+		INT64_C(1772705532000)},
+	    {"https://h/x?X-Amz-Expires=60&a=b&X-Amz-Date=20260305T101112Z",
+		INT64_C(1772705532000)},
+	    {"https://h/x?X-Amz-Date=20260305T101112Z", 0},
+	    {"https://h/x?X-Amz-Date=2026-03-05T10:11&X-Amz-Expires=60", 0},
+	    {"https://h/x?X-Amz-Date=20261305T101112Z&X-Amz-Expires=60", 0},
+	    {"https://h/x?X-Amz-Date=20260305T101112Z&X-Amz-Expires=-60", 0},
+	    {"https://h/x?X-Amz-Date=20260305T101112Z&X-Amz-Expires=99999999999999999999", 0},
+	    {"https://h/x?Signature=1&Expires=1772705532", INT64_C(1772705532000)},
+	    {"https://h/x?Expires=9223372036854775807", 0},
+	    {"https://h/x?Expires=0", 0},
+	    {"https://h/x?NotExpires=5", 0},
+	    {"https://h/x", 0},
+	    {"", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		if (api_link_end(t[i].url) != t[i].end)
+			fail_msg("%zu: %lld", i, (long long)api_link_end(t[i].url));
+}
+
+static void
+test_kinds(void **state)
+{
+	struct event ev;
+
+	(void)state;
+	read_event("{\"eventType\":\"FileStore.GetFileDetail\"}", &ev);
+	assert_true(api_has_document(&ev));
+	assert_false(api_is_delete(&ev));
+	event_free(&ev);
+	read_event("{\"eventType\":\"Client.Delete\"}", &ev);
+	assert_false(api_has_document(&ev));
+	assert_true(api_is_delete(&ev));
+	event_free(&ev);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_own_link),
+	    cmocka_unit_test(test_override),
+	    cmocka_unit_test(test_is_ours),
+	    cmocka_unit_test(test_object),
+	    cmocka_unit_test(test_file),
+	    cmocka_unit_test(test_link),
+	    cmocka_unit_test(test_link_bounded),
+	    cmocka_unit_test(test_link_end),
+	    cmocka_unit_test(test_kinds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+/*
+ * SPDX-License-Identifier: ISC
+ *
+ * t_daemon - tests of daemon: what a start makes of the notes that an end left behind.
+ *
+ * Linked with: -Wl,--wrap=http_start -Wl,--wrap=http_cancel
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_daemon.h"
+#include "token.h"
+
+static char group[24], state_dir[TMPDIR_SIZE + 16];
+
+static void
+name_of(unsigned i, char out[NAME_SIZE])
+{
+	(void)snprintf(out, NAME_SIZE, "acme.d%u.Client.Update", i);
+}
+
+/* The fake's own daemon lays out spool and token, and is gone before another one starts. */
+static int
+set_up(void **state)
+{
+	static const char body[] = "{\"access_token\":\"t1\",\"expires_in\":86400}";
+
+	if (fake_setup(state) != 0)
+		return -1;
+	(void)snprintf(group, sizeof(group), "%u", (unsigned)getegid());
+	(void)snprintf(state_dir, sizeof(state_dir), "%s", fake_base);
+	fake_conf.spool.directory = fake_spool;
+	fake_conf.spool.group = group;
+	fake_conf.spool.allow_fs = (char *)(uintptr_t) "tmpfs 9p fuse";
+	fake_conf.spool.retention = 30 * CLK_DAY;
+	fake_conf.spool.queue_limit = fake_conf.spool.rejected_limit = 1000;
+	fake_conf.daemon.store = fake_store;
+	fake_conf.daemon.state = state_dir;
+	fake_conf.daemon.active_limit = 100;
+	fake_conf.daemon.rescan = CLK_MINUTE;
+	return token_store(fake_grant.dir, &fake_account, fake_wall, 200, body,
+		   sizeof(body) - 1, NULL) == RC_OK
+		   ? 0
+		   : -1;
+}
+
+/* An event in cur with this note, or none (NULL). */
+static void
+lay(unsigned i, const struct retry *note)
+{
+	char name[NAME_SIZE], body[256];
+
+	name_of(i, name);
+	(void)snprintf(body, sizeof(body),
+	    "{\"eventType\":\"Client.Update\",\"clientHashId\":\"c%u\"}", i);
+	jobs_remove(fake.jobs, fake_event(name, body));
+	if (note != NULL)
+		assert_int_equal(
+		    retry_write(spool_retry_dir(fake.spool), name, note, NULL), RC_OK);
+}
+
+/* Start and stop at once: what is due is begun, and given back. */
+static void
+run_once(void)
+{
+	struct err e = {0};
+	int p[2];
+
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], "", 1), 1);
+	if (daemon_run(&fake_conf, p[0], &e) != RC_OK)
+		fail_msg("%s", e.text);
+	(void)close(p[0]);
+	(void)close(p[1]);
+}
+
+static bool
+called(unsigned i)
+{
+	char end[32];
+
+	(void)snprintf(end, sizeof(end), "clientHashId=c%u", i);
+	for (unsigned k = 0; k < fake_ncalls; k++)
+		if (strstr(fake_calls[k].url, end) != NULL)
+			return true;
+	return false;
+}
+
+static struct retry
+note_of(unsigned i)
+{
+	char name[NAME_SIZE];
+	struct retry r;
+
+	name_of(i, name);
+	(void)!fake_note(name, &r);
+	return r;
+}
+
+static enum spool_box
+box_of(unsigned i)
+{
+	char name[NAME_SIZE];
+
+	name_of(i, name);
+	return fake_box(name);
+}
+
+/* A try that the daemon did not survive counts as an interruption, and runs alone next. */
+static void
+test_interrupted(void **state)
+{
+	const struct retry running = {.tries = 2, .first = FAKE_START, .state = "running"};
+
+	(void)state;
+	lay(0, &running);
+	fake_pass(1);
+	lay(1, NULL);
+	run_once();
+	assert_int_equal(fake_ncalls, 1);
+	assert_true(called(0) != called(1));
+	assert_int_equal(note_of(0).interruptions, 1);
+	assert_int_equal(note_of(0).tries, 2);
+	assert_string_equal(note_of(0).state, "waiting");
+	assert_int_equal(box_of(0), SPOOL_CUR);
+	/* A clean stop is none: the second start counts nothing more. */
+	run_once();
+	assert_int_equal(note_of(0).interruptions, 1);
+	assert_int_equal(note_of(0).tries, 2);
+}
+
+static void
+test_condemned(void **state)
+{
+	const struct retry running = {
+	    .tries = 3, .interruptions = 2, .first = FAKE_START, .state = "running"};
+	const struct retry alone = {
+	    .tries = 3, .interruptions = 2, .first = FAKE_START, .state = "waiting"};
+
+	(void)state;
+	lay(0, &running);
+	lay(1, &alone);
+	run_once();
+	assert_int_equal(box_of(0), SPOOL_FAILED);
+	assert_false(called(0));
+	assert_string_equal(note_of(0).state, "failed");
+	assert_non_null(strstr(note_of(0).reason, "3 times"));
+	assert_int_equal(box_of(1), SPOOL_CUR);
+	assert_true(called(1));
+	assert_int_equal(count_get(spool_counts(fake.spool), COUNT_FAILED), 1);
+}
+
+static void
+test_unreadable_note(void **state)
+{
+	char name[NAME_SIZE];
+
+	(void)state;
+	lay(0, NULL);
+	name_of(0, name);
+	tmpdir_write(spool_retry_dir(fake.spool), name, "tries=", 6);
+	run_once();
+	assert_true(called(0));
+	assert_int_equal(note_of(0).interruptions, 1);
+}
+
+/* A due time is kept over a start, but not one that only a clock that jumped can have made. */
+static void
+test_due(void **state)
+{
+	struct retry r = {.tries = 1, .first = FAKE_START, .state = "waiting"};
+
+	(void)state;
+	r.due = fake_wall + CLK_HOUR;
+	lay(0, &r);
+	r.due = fake_wall + 400 * CLK_DAY;
+	lay(1, &r);
+	r.due = fake_wall - CLK_HOUR;
+	lay(2, &r);
+	run_once();
+	assert_false(called(0));
+	assert_true(called(1));
+	assert_true(called(2));
+	assert_int_equal(fake_ncalls, 2);
+	assert_int_equal(note_of(0).tries, 1);
+	assert_int_equal(note_of(1).tries, 1);
+}
+
+/* More than there is room for in memory: nothing is lost, the rest waits on disk. */
+static void
+test_no_room(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	fake_conf.daemon.active_limit = 3;
+	for (unsigned i = 0; i < 10; i++)
+		lay(i, NULL);
+	run_once();
+	assert_int_equal(fake_ncalls, 3);
+	for (unsigned i = 0; i < 10; i++)
+		n += box_of(i) == SPOOL_CUR;
+	assert_int_equal(n, 10);
+	assert_int_equal(count_get(spool_counts(fake.spool), COUNT_WAITING), 10);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, fake_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_interrupted),
+	    TEST(test_condemned),
+	    TEST(test_unreadable_note),
+	    TEST(test_due),
+	    TEST(test_no_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
