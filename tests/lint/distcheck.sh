@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# distcheck - make distcheck, and what it leaves: a tarball that builds, tests,
+# installs and uninstalls by itself; make install puts things where they belong.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$(mktemp -d "${ARKEN_TEST_DIR:-/var/tmp}/arkenspool-dist.XXXXXX") || exit 73
+trap 'rm -rf "$dir"' EXIT
+
+n=0 failed=0
+result() { # status name
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		failed=1
+	fi
+}
+
+echo "1..4"
+cd "$dir" || exit 70
+if "$top/configure" >configure.log 2>&1 && make distcheck >distcheck.log 2>&1; then
+	result 0 "make distcheck"
+else
+	tail -n 60 configure.log distcheck.log 2>/dev/null | sed 's/^/# /'
+	result 1 "make distcheck"
+fi
+make install DESTDIR="$dir/root" >install.log 2>&1
+result $? "make install DESTDIR="
+missing=0
+for f in sbin/spoold sbin/spoolctl libexec/arkenspool/arken.fcgi \
+	etc/arkenspool/arkenspool.conf.sample share/man/man8/spoold.8 \
+	share/man/man5/arkenspool.conf.5 share/doc/arkenspool/README.md \
+	share/doc/arkenspool/examples/lighttpd.conf; do
+	[ -f "$dir/root/usr/local/$f" ] || { echo "# $f is not installed"; missing=1; }
+done
+result $missing "everything is where it belongs"
+make uninstall DESTDIR="$dir/root" >uninstall.log 2>&1
+left=$(find "$dir/root" -type f)
+[ -z "$left" ] || echo "# left: $left"
+[ -z "$left" ]
+result $? "make uninstall leaves nothing"
+exit "$failed"
