@@ -54,6 +54,25 @@ class Failure(AssertionError):
     pass
 
 
+def _copy_programs():
+    """
+    The folder they were built in may be closed to other users.  Copied before any thread
+    starts: a fork in the middle of it would make a program "busy".
+    """
+    folder = tempfile.mkdtemp(prefix="arken-bin.", dir=os.environ.get("ARKEN_TEST_DIR",
+                                                                     "/var/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    for program in PROGRAMS:
+        if not os.access(program, os.X_OK):
+            print("Bail out! %s is not built (ARKEN_BUILD names the build folder)" % program)
+            sys.exit(1)
+    return [shutil.copy(p, folder) for p in PROGRAMS]
+
+
+RECEIVER, SPOOLD, SPOOLCTL, SANDBOX = _copy_programs()
+
+
 def _end_all():
     for p in list(_running):
         p.end(signal.SIGKILL)
@@ -203,9 +222,9 @@ def ask(url, method="GET", body=None, headers=None, ca=None):
 # ---- the stand-in Arken ----
 
 class Sandbox:
-    def __init__(self, program, folder, args):
+    def __init__(self, folder, args):
         self.dir = folder
-        self.process = Process("arken-sandbox", [program, "--dir", folder, "--quiet"] +
+        self.process = Process("arken-sandbox", [SANDBOX, "--dir", folder, "--quiet"] +
                                list(args), folder + "/../sandbox.log", pipe=True)
         line = self.process.line()
         if line != "arken-sandbox: ready\n":
@@ -346,9 +365,6 @@ class Chain:
     def __init__(self, name, receiver="spawned", receivers=1, tls=False, sandbox=(), spool="",
                  receiver_conf="", daemon="", account="", more="", daemon_starts=True,
                  shape=None):
-        for program in PROGRAMS:
-            if not os.access(program, os.X_OK):
-                raise Failure("%s is not built (ARKEN_BUILD names the build folder)" % program)
         self.name, self.kind, self.tls = name, receiver, tls
         self.receivers, self.daemon_starts = receivers, daemon_starts
         self.extra = dict(spool=spool, receiver=receiver_conf, daemon=daemon, account=account,
@@ -359,10 +375,6 @@ class Chain:
         self.dir = tempfile.mkdtemp(prefix="arken-%s." % name,
                                     dir=os.environ.get("ARKEN_TEST_DIR", "/var/tmp"))
         os.chmod(self.dir, 0o755)
-        # the folder they were built in may be closed to other users
-        os.mkdir(self.dir + "/bin", 0o755)
-        self.receiver_program, self.spoold, self.spoolctl, self.sandbox_program = [
-            shutil.copy(p, self.dir + "/bin/") for p in PROGRAMS]
 
     # -- files --
 
@@ -423,7 +435,7 @@ class Chain:
             args = ["--webhook-ca", self.dir + "/etc/hook.pem"]
         self.folder("sandbox")
         self.write("sandbox/secret", SECRET + "\n", 0o600)
-        self.sandbox = Sandbox(self.sandbox_program, self.dir + "/sandbox", args + [
+        self.sandbox = Sandbox(self.dir + "/sandbox", args + [
             "--webhook", self.url, "--header", HEADER, "--secret-file",
             self.dir + "/sandbox/secret"] + self.sandbox_args)
         self.write("etc/acme.client", self.sandbox.env["CLIENT_SECRET"] + "\n", 0o600,
@@ -450,7 +462,7 @@ class Chain:
             os.chown(self.dir + "/etc/hook.key", RECEIVER_USER, GROUP)
 
     def start_daemon(self, wait=True):
-        self.daemon = Process("spoold", [self.spoold, "-c", self.conf], self.dir + "/spoold.log",
+        self.daemon = Process("spoold", [SPOOLD, "-c", self.conf], self.dir + "/spoold.log",
                               DAEMON_USER)
         if wait:
             self.daemon.wait_said("what=started")
@@ -466,7 +478,7 @@ class Chain:
         return self.dir + "/run/arken.%d" % i
 
     def start_receiver(self, i=0):
-        p = Process("arken.fcgi", [self.receiver_program, "-c", self.conf, "-l", self.sock(i)],
+        p = Process("arken.fcgi", [RECEIVER, "-c", self.conf, "-l", self.sock(i)],
                     self.dir + "/receiver.%d.log" % i, RECEIVER_USER)
         p.wait_said("what=started")
         self.fcgi[i:i + 1] = [p]
@@ -475,7 +487,7 @@ class Chain:
     def _backends(self):
         if self.kind == "cgi":
             self.write("www/arken.cgi", "#!/bin/sh\nexec env ARKENSPOOL_CONF=%s %s\n" % (
-                self.conf, self.receiver_program), 0o755)
+                self.conf, RECEIVER), 0o755)
             return 'cgi.assign = ( ".cgi" => "" )\ncgi.execute-x-only = "enable"\n' \
                 'server.modules += ("mod_alias")\nalias.url = ( "/arken" => ' \
                 '"%s/www/arken.cgi" )' % self.dir
@@ -483,7 +495,7 @@ class Chain:
             rows = ['( %s, "bin-path" => "%s", "max-procs" => 1, "bin-environment" => '
                     '( "ARKENSPOOL_CONF" => "%s", "ASAN_OPTIONS" => "detect_leaks=0" ), '
                     '"bin-copy-environment" => ( "PATH" ) )' % (
-                        BACKEND.format(sock=self.sock()), self.receiver_program, self.conf)]
+                        BACKEND.format(sock=self.sock()), RECEIVER, self.conf)]
         else:
             rows = ["( %s )" % BACKEND.format(sock=self.sock(i))
                     for i in range(self.receivers)]
@@ -551,7 +563,7 @@ class Chain:
     def ctl(self, *args, want=0, stdin=None):
         """spoolctl's output, stdout and stderr together; want None: any exit status."""
         who = {"user": DAEMON_USER, "group": GROUP, "extra_groups": []} if IS_ROOT else {}
-        r = subprocess.run([self.spoolctl, "-c", self.conf] + list(args), input=stdin, text=True,
+        r = subprocess.run([SPOOLCTL, "-c", self.conf] + list(args), input=stdin, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WAIT,
                            cwd="/", **who)
         if want is not None and r.returncode != want:
@@ -588,6 +600,18 @@ class Chain:
             return n["new"] + n["cur"] == 0 and n["done"] + n["failed"] == total
         wait_until(there, [self.box(b) for b in BOXES], lambda: "%d events; it is %r" % (
             total, self.counts()), seconds)
+
+    def wait_no_notes(self):
+        """The daemon's note of a done event goes just after the event has moved."""
+        folder = os.path.join(self.spool, "retry")
+        wait_until(lambda: not os.listdir(folder), [folder],
+                   lambda: "no notes; there are %r" % os.listdir(folder), 10)
+
+    def wait_story(self, name, sign):
+        """Until a line about an event has this in it; it is written after the deed."""
+        wait_until(lambda: [line for line in self.story(name) if sign in line],
+                   [os.path.join(self.spool, "log")],
+                   lambda: "%r in the story of %s: %r" % (sign, name, self.story(name)), 10)
 
     def event_file(self, box, name):
         flags = {"done": ":2,S", "failed": ":2,F", "cur": ":2,", "held": ":2,"}

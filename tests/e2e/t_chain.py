@@ -30,7 +30,7 @@ def all_done(c, events, attempts=1):
         e = now[e["eventNumber"]]
         tap.same((e["state"], e["attempts"], e["status"]), ("delivered", attempts, 200), e["kind"])
         c.check_stored(e)
-    tap.same(os.listdir(c.spool + "/retry"), [], "notes of done events")
+    c.wait_no_notes()
 
 
 @test

@@ -127,7 +127,7 @@ def thousand_events():
         c.wait_state(done=EVENTS, failed=0, held=0, rejected=0)
         tap.same(c.names("done"), sorted(events), "done")
         tap.same(os.listdir(c.spool + "/tmp"), [], "left in tmp")
-        tap.same(os.listdir(c.spool + "/retry"), [], "notes")
+        c.wait_no_notes()
         for name in random.Random(SEED).sample(sorted(events), 50):
             if c.event_file("done", name).partition(b"\n\n")[2] != events[name]:
                 raise Failure("%s is not what was sent" % name)

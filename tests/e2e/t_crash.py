@@ -43,7 +43,7 @@ def once_each(c, events):
             if e["kind"] != "FileStore.Download":
                 c.check_stored(e)
     tap.same({b: n for b, n in c.counts().items() if n and b != "done"}, {}, "elsewhere")
-    tap.same(os.listdir(c.spool + "/retry"), [], "notes")
+    c.wait_no_notes()
     tap.same(c.ctl("count", "--json").count('"done":%d' % len(done)), 1)
 
 
@@ -313,7 +313,7 @@ def what_a_crash_leaves():
         c.start_daemon()
         c.wait_state(done=5, failed=0)
         tap.same(os.listdir(c.spool + "/tmp"), ["%s.123.456" % names[0]])
-        tap.same(os.listdir(c.spool + "/retry"), [], "notes")
+        c.wait_no_notes()
         left = os.listdir(c.spool + "/rejected/cur") + os.listdir(c.spool + "/rejected/new")
         tap.same([n.split(":")[0] for n in left], ["acme.%s.Client.Update" % guid(5)])
 

@@ -57,7 +57,7 @@ lint "clang-format has nothing to change" clang-format \
 	clang-format --dry-run -Werror "${c[@]}"
 lint "shellcheck is content" shellcheck shellcheck "${sh[@]}"
 lint "codespell is content" codespell \
-	codespell -q 3 -L "ans,wile,fo,te,crate,hist,ot,nd,acount" "${c[@]}" "${sh[@]}" "${texts[@]}"
+	codespell -q 3 -L "ans,wile,fo,te,crate,hist,ot,nd,acount,2st" "${c[@]}" "${sh[@]}" "${texts[@]}"
 lint "manual pages are well formed" mandoc \
 	mandoc -Tlint -Wwarning man/*.8 man/*.7 "$build"/man/arkenspool.conf.5
 lint "python files parse" python3 py "${pys[@]}"

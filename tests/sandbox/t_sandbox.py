@@ -19,7 +19,8 @@ import threading
 import traceback
 import urllib.parse
 
-PROGRAM = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "./arken-sandbox")
+BUILT = os.path.join(os.environ.get("ARKEN_BUILD", "."), "tests/sandbox/arken-sandbox")
+PROGRAM = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else BUILT)
 KINDS = [c + "." + t for c, ts in (
     ("Account", ["Update"]), ("Client", ["Create", "Update", "Delete"]),
     ("DocumentData", ["Create", "Update", "Delete"]),
