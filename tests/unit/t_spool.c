@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -329,6 +329,51 @@ test_processes(void **state)
 	}
 }
 
+enum { THREADS = 4, THREAD_EVENTS = 40 };
+
+/* Answers of one thread: a bit for each event that was new. */
+static void *
+put_many(void *arg)
+{
+	uint64_t *fresh = arg;
+	char name[NAME_SIZE];
+
+	for (int k = 0; k < THREAD_EVENTS; k++) {
+		struct rec r;
+		enum rc rc;
+
+		(void)snprintf(name, sizeof(name), "acme.n-%d.User.Update", k);
+		r = kit_rec(name, KIT_BODY);
+		rc = spool_put(kit.sp, SPOOL_NEW, &r, NULL);
+		if (rc == RC_OK)
+			*fresh |= UINT64_C(1) << k;
+		else if (rc != RC_EXISTS)
+			*fresh = UINT64_MAX;
+	}
+	return NULL;
+}
+
+/* Threads of one receiver share one open spool. */
+static void
+test_threads(void **state)
+{
+	uint64_t fresh[THREADS] = {0}, all = 0;
+	pthread_t thread[THREADS];
+
+	(void)state;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, put_many, &fresh[i]), 0);
+	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+		assert_true((all & fresh[i]) == 0); /* none was new to two of them */
+		all |= fresh[i];
+	}
+	assert_true(all == (UINT64_C(1) << THREAD_EVENTS) - 1);
+	assert_int_equal(kit_names(&kit, "new"), THREAD_EVENTS);
+	assert_int_equal(kit_names(&kit, "tmp"), 0);
+	assert_int_equal(count_get(spool_counts(kit.sp), COUNT_WAITING), THREAD_EVENTS);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -348,6 +393,7 @@ main(void)
 	    TEST(test_disk_room),
 	    TEST(test_mark),
 	    TEST(test_processes),
+	    TEST(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
