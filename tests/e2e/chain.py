@@ -21,7 +21,6 @@ import signal
 import socket
 import ssl
 import stat
-import struct
 import subprocess
 import sys
 import tempfile

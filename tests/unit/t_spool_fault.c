@@ -581,17 +581,18 @@ static const struct {
 	unsigned boxes; /* where the event is before, a bit a box */
 	enum spool_box end;
 	enum rc good;
+	unsigned syncs; /* of folders, when nothing fails */
 } steps[] = {
-    {"take", step_take, 1u << SPOOL_NEW, SPOOL_CUR, RC_OK},
-    {"take a repeat of cur", step_take, 1u << SPOOL_NEW | 1u << SPOOL_CUR, SPOOL_CUR,
-	RC_EXISTS},
+    {"take", step_take, 1u << SPOOL_NEW, SPOOL_CUR, RC_OK, 1},
+    {"take a repeat of cur", step_take, 1u << SPOOL_NEW | 1u << SPOOL_CUR, SPOOL_CUR, RC_EXISTS,
+	1},
     {"take a repeat of done", step_take, 1u << SPOOL_NEW | 1u << SPOOL_DONE, SPOOL_DONE,
-	RC_EXISTS},
-    {"finish", step_done, 1u << SPOOL_CUR, SPOOL_DONE, RC_OK},
+	RC_EXISTS, 1},
+    {"finish", step_done, 1u << SPOOL_CUR, SPOOL_DONE, RC_OK, 1},
     {"finish what is done", step_done, 1u << SPOOL_CUR | 1u << SPOOL_DONE, SPOOL_DONE,
-	RC_EXISTS},
-    {"requeue", step_requeue, 1u << SPOOL_FAILED, SPOOL_NEW, RC_OK},
-    {"start", step_recover, 1u << SPOOL_CUR | 1u << SPOOL_HELD, SPOOL_HELD, RC_OK},
+	RC_EXISTS, 1},
+    {"requeue", step_requeue, 1u << SPOOL_FAILED, SPOOL_NEW, RC_OK, 1},
+    {"start", step_recover, 1u << SPOOL_CUR | 1u << SPOOL_HELD, SPOOL_HELD, RC_OK, SPOOL_BOXES},
 };
 
 /* One step with one fault: the event is whole in some box, and the next start goes on. */
@@ -614,6 +615,8 @@ one_step(size_t s, size_t way, unsigned nth)
 			kit_check(&kit, (enum spool_box)box, name);
 			whole++;
 		}
+	if (!plan.fired)
+		assert_int_equal(plan.hits[FSYNC], steps[s].syncs);
 	if (whole == 0)
 		fail_msg("%s, " SAY "lost", steps[s].what, SAID);
 	if (rc == steps[s].good && !kit_has(&kit, steps[s].end, name))

@@ -3,7 +3,7 @@
  *
  * t_spool_move - tests of spool: take, lock, move, look through, and set right at a start.
  *
- * Linked with: -Wl,--wrap=readdir,--wrap=fsync
+ * Linked with: -Wl,--wrap=readdir,--wrap=fsync,--wrap=flock
  */
 #include "config.h"
 
@@ -32,6 +32,22 @@ __wrap_fsync(int fd)
 {
 	(void)fd;
 	return 0;
+}
+
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+
+static void (*before_flock)(void); /* called once */
+
+int
+__wrap_flock(int fd, int how)
+{
+	void (*hook)(void) = before_flock;
+
+	before_flock = NULL;
+	if (hook != NULL)
+		hook();
+	return __real_flock(fd, how);
 }
 
 static int fail_readdir; /* so many entries are read before it fails; 0: never */
@@ -174,6 +190,39 @@ test_lock_processes(void **state)
 	assert_int_equal(lock_elsewhere(), RC_LATER);
 	spool_unlock(&it);
 	assert_int_equal(lock_elsewhere(), RC_OK);
+}
+
+static void
+move_away(void)
+{
+	kit_rename(&kit, kit_file(SPOOL_CUR, KIT_NAME), kit_file(SPOOL_HELD, KIT_NAME));
+}
+
+static void
+move_away_and_another_comes(void)
+{
+	move_away();
+	kit_place(&kit, SPOOL_CUR, KIT_NAME);
+}
+
+/* Moved between being opened and being locked: what is locked is not what has the name. */
+static void
+test_lock_moved(void **state)
+{
+	struct spool_item it;
+
+	(void)state;
+	kit_place(&kit, SPOOL_CUR, KIT_NAME);
+	before_flock = move_away;
+	assert_int_equal(spool_lock(kit.sp, SPOOL_CUR, KIT_NAME, &it, &kit.e), RC_GONE);
+	assert_int_equal(it.fd, -1);
+	assert_int_equal(unlinkat(spool_dir(kit.sp), kit_file(SPOOL_HELD, KIT_NAME), 0), 0);
+	kit_place(&kit, SPOOL_CUR, KIT_NAME);
+	before_flock = move_away_and_another_comes;
+	assert_int_equal(spool_lock(kit.sp, SPOOL_CUR, KIT_NAME, &it, &kit.e), RC_GONE);
+	assert_int_equal(it.fd, -1);
+	lock(SPOOL_HELD, &it); /* and nothing is locked any more */
+	spool_unlock(&it);
 }
 
 static void
@@ -633,6 +682,7 @@ main(void)
 	    TEST(test_take_repeat),
 	    TEST(test_lock),
 	    TEST(test_lock_processes),
+	    TEST(test_lock_moved),
 	    TEST(test_lock_no_file),
 	    TEST(test_read),
 	    TEST(test_read_wrong_name),
