@@ -32,6 +32,15 @@ struct conf_account { /* [account NAME] */
 	char *hash_id;
 	char *secret_header;
 	char *secret_file;
+	char
+	    *issuer; /* as it is in the tokens, to the last character; NULL: no bearer tokens */
+	char *audience;
+	char *jwks_url; /* NULL: from the issuer's discovery document */
+	char *issuer_ca_file;
+	char *algorithms; /* of CONF_ALGORITHMS, separated by spaces, as the three lists here */
+	char *token_types; /* "none" stands for a token without typ */
+	char *require;     /* items "claim:value" (conf_claim), all of them wanted; NULL none */
+	int64_t token_lifetime, token_leeway, keys_max_age;
 	char *api;
 	char *token_url;
 	char *client_id;
@@ -41,6 +50,9 @@ struct conf_account { /* [account NAME] */
 	char *document_hosts;    /* patterns, separated by spaces, each perhaps with :port */
 	char *document_networks; /* CIDR blocks, separated by spaces; NULL none */
 };
+
+/* Signature algorithms there are (RFC 7518 section 3.1); none and HS* are not among them. */
+#define CONF_ALGORITHMS "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512"
 
 struct conf {
 	char *file; /* where it came from */
@@ -102,6 +114,12 @@ const struct conf_callback *conf_callback(
  */
 struct buf;
 enum rc conf_secret(const char *path, struct buf *b, struct err *e) MUST_CHECK;
+
+/*
+ * Where an item "claim:value" of require is divided: the first colon that is not the one of
+ * "https://", so that a name may be a URL.  NULL: item, which is of n bytes, is none.
+ */
+const char *conf_claim(const char *item, size_t n) MUST_CHECK;
 
 /* The sample file, complete and commented, and the key list of arkenspool.conf(5) in mdoc. */
 void conf_print_sample(FILE *out);

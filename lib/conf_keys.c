@@ -134,13 +134,51 @@ const struct conf_key conf_keys[] = {
     {ACCOUNT, "secret_header", CONF_T_HEADER, IN_ACCOUNT(secret_header),
 	.example = "X-Arken-Secret",
 	.help =
-	    "The header in which Arken sends the secret. It needs secret_file; with neither "
-	    "of them the account refuses every request."},
+	    "The header in which Arken sends the secret. It needs secret_file. With neither "
+	    "secret_header nor issuer the account refuses every request; with both, a secret "
+	    "or a token suffices."},
     {ACCOUNT, "secret_file", CONF_T_PATH, IN_ACCOUNT(secret_file),
 	.example = SYSCONFDIR "/arkenspool/acme.secret",
 	.help =
 	    "The file with the secret, one on each line, all of them valid. Others than owner "
-	    "and group may have no access to it."},
+	    "and group may have no access to it. It is read again when it changes."},
+    {ACCOUNT, "issuer", CONF_T_ISSUER, IN_ACCOUNT(issuer), .example = "https://id.example.com/",
+	.help =
+	    "The OpenID Connect issuer from which Arken gets the bearer token that it sends. "
+	    "It is compared with the iss claim character by character, so a / at its end "
+	    "counts. It needs audience."},
+    {ACCOUNT, "audience", CONF_T_TEXT, IN_ACCOUNT(audience), .max = "256",
+	.example = "https://hooks.example.com/arken",
+	.help = "What stands in the aud claim of a token that is for this account: the whole "
+		"claim or one of its list."},
+    {ACCOUNT, "jwks_url", CONF_T_URL, IN_ACCOUNT(jwks_url),
+	.otherwise = "what the issuer's discovery document says",
+	.example = "https://id.example.com/keys",
+	.help =
+	    "Where the issuer's keys (a JWK set) are. spoold fetches them; the receiver has "
+	    "no need of a network."},
+    {ACCOUNT, "issuer_ca_file", CONF_T_PATH, IN_ACCOUNT(issuer_ca_file),
+	.otherwise = "those of the system", .example = "/etc/ssl/certs/ca-certificates.crt",
+	.help = "The certificate authorities (PEM) that may vouch for the issuer."},
+    {ACCOUNT, "algorithms", CONF_T_ALGORITHMS, IN_ACCOUNT(algorithms), .def = CONF_ALGORITHMS,
+	.help = "The signature algorithms a token may have."},
+    {ACCOUNT, "token_types", CONF_T_TYPES, IN_ACCOUNT(token_types), .def = "JWT at+jwt none",
+	.help = "What the typ header of a token may say, in any case and perhaps with "
+		"\"application/\" before it. The word none stands for a token without typ."},
+    {ACCOUNT, "require", CONF_T_CLAIMS, IN_ACCOUNT(require), .example = "sub:arken-webhooks",
+	.help = "Further claims a token has to have, all of them. A claim is a string that is "
+		"the value or a list that has it; in scope it may be one word among others."},
+    {ACCOUNT, "token_lifetime", CONF_T_DURATION, IN_ACCOUNT(token_lifetime), .def = "24h",
+	.min = "1m", .max = "365d",
+	.help =
+	    "A token that is good for longer, from iat or else from now to exp, is refused."},
+    {ACCOUNT, "token_leeway", CONF_T_DURATION, IN_ACCOUNT(token_leeway), .def = "60s",
+	.min = "0", .max = "10m",
+	.help = "How far the clocks of the issuer and of this machine may be apart."},
+    {ACCOUNT, "keys_max_age", CONF_T_DURATION, IN_ACCOUNT(keys_max_age), .def = "7d",
+	.min = "1m", .max = "365d",
+	.help = "How long the issuer's keys stay valid while it cannot be reached. With older "
+		"ones tokens are answered 503."},
     {ACCOUNT, "api", CONF_T_BASE, IN_ACCOUNT(api), .example = "https://api.sandbox.arken.legal",
 	.help =
 	    "The base of the API's URLs. It, token_url, client_id and client_secret_file are "

@@ -29,11 +29,15 @@ enum conf_type {
 	CONF_T_CHOICE,   /* an enum */
 	CONF_T_URL,      /* https, or http to this machine */
 	CONF_T_BASE,     /* the same without a query; a "/" at its end is taken off */
+	CONF_T_ISSUER,   /* as CONF_T_BASE, but kept to the last "/" */
 	CONF_T_HEADER,   /* the name of an HTTP header */
 	CONF_T_URL_PATH, /* what may be posted to */
 	CONF_T_HOSTS,    /* lists are kept with one space between two items */
 	CONF_T_NETWORKS,
 	CONF_T_FILESYSTEMS,
+	CONF_T_ALGORITHMS,
+	CONF_T_TYPES,    /* of tokens */
+	CONF_T_CLAIMS,   /* "claim:value" */
 	CONF_T_POINTER,  /* RFC 6901 */
 	CONF_T_TEMPLATE, /* path and query with {placeholders} */
 };
@@ -81,7 +85,7 @@ extern const struct conf_section conf_sections[CONF_SECTIONS];
 extern const struct conf_key conf_keys[];
 extern const size_t conf_nkeys;
 
-#define CONF_KEYS 64 /* conf_nkeys is at most this */
+#define CONF_KEYS 96 /* conf_nkeys is at most this */
 
 /*
  * Fill a new configuration, of which nothing but the file's name is set, from the text of that

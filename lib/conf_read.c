@@ -279,6 +279,30 @@ account_path(struct load *l, struct conf_account *a)
 	return RC_OK;
 }
 
+/* What is said about tokens is for naught without the issuer of the tokens. */
+static enum rc
+account_issuer(struct load *l)
+{
+	static const char *const with[] = {"audience", "jwks_url", "issuer_ca_file",
+	    "algorithms", "token_types", "require", "token_lifetime", "token_leeway",
+	    "keys_max_age"};
+	const struct conf_account *a = l->base;
+	const struct seen *issuer = key_seen(l, "issuer");
+
+	for (size_t i = 0; issuer->line == 0 && i < sizeof(with) / sizeof(with[0]); i++)
+		if (key_seen(l, with[i])->line != 0)
+			return fail(
+			    l, key_seen(l, with[i])->line, with[i], "none", "issuer with it");
+	if (issuer->line != 0 && a->audience == NULL)
+		return fail(l, issuer->line, "issuer", "none", "audience with it");
+	if (issuer->line != 0 && a->secret_header != NULL &&
+	    str_eq_nocase(a->secret_header, "Authorization"))
+		return fail(l, key_seen(l, "secret_header")->line, "secret_header",
+		    key_seen(l, "secret_header")->shown,
+		    "another header, for with issuer a token is in this one");
+	return RC_OK;
+}
+
 static enum rc
 account_end(struct load *l)
 {
@@ -293,6 +317,8 @@ account_end(struct load *l)
 		return fail(l, header->line, "secret_header", "none", "secret_file with it");
 	if (file->line != 0 && header->line == 0)
 		return fail(l, file->line, "secret_file", "none", "secret_header with it");
+	if ((rc = account_issuer(l)) != RC_OK)
+		return rc;
 	if (a->token_audience == NULL && a->api != NULL &&
 	    (a->token_audience = strdup(a->api)) == NULL)
 		return no_memory(l);

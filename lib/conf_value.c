@@ -130,6 +130,42 @@ is_network(const char *text)
 	return inet_pton(AF_INET6, address, &a) == 1 && str_u64(slash + 1, 0, 128, &bits);
 }
 
+/* A word of a list of words with one space between two. */
+static bool
+is_listed(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (; n > 0 && *list != '\0'; list += strcspn(list, " "), list += *list == ' ')
+		if (strcspn(list, " ") == n && strncmp(list, word, n) == 0)
+			return true;
+	return false;
+}
+
+/* The part of a media type after its "/" (RFC 6838 section 4.2), or "none". */
+static bool
+is_token_type(const char *text)
+{
+	return str_only(text, "!#$&-^_.+", 1, 64);
+}
+
+const char *
+conf_claim(const char *item, size_t n)
+{
+	const char *end = item + n;
+
+	for (const char *p = item; (p = memchr(p, ':', (size_t)(end - p))) != NULL; p++)
+		if (end - p < 3 || p[1] != '/' || p[2] != '/')
+			return p > item && p + 1 < end ? p : NULL;
+	return NULL;
+}
+
+static bool
+is_claim(const char *text)
+{
+	return is_word(text, ITEM_SIZE - 1) && conf_claim(text, strlen(text)) != NULL;
+}
+
 static bool
 is_file_system(const char *text)
 {
@@ -299,6 +335,7 @@ text_ok(const struct conf_key *k, const char *text)
 	case CONF_T_URL:
 		return is_url(text);
 	case CONF_T_BASE:
+	case CONF_T_ISSUER:
 		return is_base(text);
 	case CONF_T_HEADER:
 		return is_header(text);
@@ -314,6 +351,12 @@ text_ok(const struct conf_key *k, const char *text)
 		return is_network(text);
 	case CONF_T_FILESYSTEMS:
 		return is_file_system(text);
+	case CONF_T_ALGORITHMS:
+		return is_listed(CONF_ALGORITHMS, text);
+	case CONF_T_TYPES:
+		return is_token_type(text);
+	case CONF_T_CLAIMS:
+		return is_claim(text);
 	case CONF_T_SIZE:
 	case CONF_T_DURATION:
 	case CONF_T_NUMBER:
@@ -327,7 +370,8 @@ static bool
 is_list(const struct conf_key *k)
 {
 	return k->type == CONF_T_HOSTS || k->type == CONF_T_NETWORKS ||
-	       k->type == CONF_T_FILESYSTEMS;
+	       k->type == CONF_T_FILESYSTEMS || k->type == CONF_T_ALGORITHMS ||
+	       k->type == CONF_T_TYPES || k->type == CONF_T_CLAIMS;
 }
 
 static bool
@@ -459,11 +503,15 @@ conf_value_expect(const struct conf_key *k, char out[CONF_EXPECT])
 	    [CONF_T_PATH] = "an absolute path",
 	    [CONF_T_URL] = "an https URL (http only to this machine)",
 	    [CONF_T_BASE] = "an https URL without a query (http only to this machine)",
+	    [CONF_T_ISSUER] = "an https URL without a query (http only to this machine)",
 	    [CONF_T_HEADER] = "a header name, 1 to 64 of A-Z a-z 0-9 and -",
 	    [CONF_T_URL_PATH] = "a path of a URL: \"/\" first, no \"..\", no query, no space",
 	    [CONF_T_HOSTS] = "host names, perhaps with \"*.\" before or \":port\" after them",
 	    [CONF_T_NETWORKS] = "networks such as 10.0.0.0/8 or fd00::/8",
 	    [CONF_T_FILESYSTEMS] = "names of file systems",
+	    [CONF_T_ALGORITHMS] = "some of " CONF_ALGORITHMS,
+	    [CONF_T_TYPES] = "types of tokens such as JWT, at+jwt and none",
+	    [CONF_T_CLAIMS] = "claims as claim:value, such as sub:arken-webhooks",
 	    [CONF_T_POINTER] = "a JSON Pointer such as /data/url",
 	    [CONF_T_TEMPLATE] = "\"/\" first, no \"/..\", no placeholder but {accountHashId} "
 				"{clientHashId} {documentHashId} {userHashId} {eventId} "

@@ -158,6 +158,17 @@ defaults(void **state)
 	assert_null(a->hash_id);
 	assert_null(a->secret_header);
 	assert_null(a->secret_file);
+	assert_null(a->issuer);
+	assert_null(a->audience);
+	assert_null(a->jwks_url);
+	assert_null(a->issuer_ca_file);
+	assert_string_equal(
+	    a->algorithms, "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512");
+	assert_string_equal(a->token_types, "JWT at+jwt none");
+	assert_null(a->require);
+	assert_int_equal(a->token_lifetime, INT64_C(24) * 3600000);
+	assert_int_equal(a->token_leeway, 60000);
+	assert_int_equal(a->keys_max_age, INT64_C(7) * 86400000);
 	assert_null(a->api);
 	assert_null(a->token_audience);
 	assert_null(a->ca_file);
@@ -537,6 +548,122 @@ accounts(void **state)
 	    ":2: [account a] secret_header: expected secret_file with it, found none");
 	bad("[account a]\n\nsecret_file = /x\n[account b]\n",
 	    ":3: [account a] secret_file: expected secret_header with it, found none");
+}
+
+static void
+openid(void **state)
+{
+	const struct conf_account *a;
+
+	(void)state;
+	good("[account a]\naudience = urn:arken hooks\nissuer = https://id.example.com/x/\n"
+	     "jwks_url = http://127.0.0.1:1/keys?v=2\nissuer_ca_file = /etc/ca\n"
+	     "algorithms =  ES256\tPS512 \ntoken_types = at+jwt  vnd.x+jwt\n"
+	     "require = sub:arken-webhooks  https://e.test/role:hook:1 iss:https://e.test\n"
+	     "token_lifetime = 1m\ntoken_leeway = 0\nkeys_max_age = 365d\n");
+	a = &conf->accounts[0];
+	assert_string_equal(a->issuer, "https://id.example.com/x/");
+	assert_string_equal(a->audience, "urn:arken hooks");
+	assert_string_equal(a->jwks_url, "http://127.0.0.1:1/keys?v=2");
+	assert_string_equal(a->issuer_ca_file, "/etc/ca");
+	assert_string_equal(a->algorithms, "ES256 PS512");
+	assert_string_equal(a->token_types, "at+jwt vnd.x+jwt");
+	assert_string_equal(
+	    a->require, "sub:arken-webhooks https://e.test/role:hook:1 iss:https://e.test");
+	assert_int_equal(a->token_lifetime, 60000);
+	assert_int_equal(a->token_leeway, 0);
+	assert_int_equal(a->keys_max_age, INT64_C(365) * 86400000);
+	/* A secret may stand beside it, but not in the header of the token. */
+	good("[account a]\naudience=x\nissuer=https://e.test\nsecret_header = X-S\n"
+	     "secret_file = /s\n");
+	good("[account a]\nsecret_header = Authorization\nsecret_file = /s\n");
+	bad("[account a]\naudience=x\nissuer=https://e.test\nsecret_header = authorization\n"
+	    "secret_file = /s\n",
+	    ":4: [account a] secret_header: expected another header, for with issuer a token "
+	    "is in this one, found \"authorization\"");
+}
+
+static void
+openid_values(void **state)
+{
+	static const char *const algorithms[] = {"none", "None", "HS256", "HS384", "HS512",
+	    "rs256", "RS256,ES256", "RS25", "RS256x", "ES256K", "EdDSA", "RSA-OAEP", "", "*"};
+	static const char *const claims[] = {
+	    "sub", ":x", "sub:", "sub=x", "a://b", ":", "https://e.test", ""};
+	static const char *const issuers[] = {"http://e.test", "e.test", "https://e.test/?x",
+	    "https://e.test/#x", "https://u@e.test", "https://e test", ""};
+	char why[CONF_EXPECT];
+
+	(void)state;
+	(void)snprintf(why, sizeof(why), "some of %s", CONF_ALGORITHMS);
+	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
+		refuses("account a", "algorithms", algorithms[i], why);
+	bad("[account a]\nalgorithms = RS256 HS256\n",
+	    ":2: [account a] algorithms: expected some of RS256 RS384 RS512 PS256 PS384 PS512 "
+	    "ES256 ES384 ES512, found \"HS256\"");
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]) - 1; i++)
+		refuses("account a", "require", claims[i],
+		    "claims as claim:value, such as sub:arken-webhooks");
+	good("[account a]\nissuer = https://e.test\naudience = x\nrequire =\n");
+	assert_null(conf->accounts[0].require);
+	for (size_t i = 0; i < sizeof(issuers) / sizeof(issuers[0]); i++)
+		refuses("account a", "issuer", issuers[i],
+		    "an https URL without a query (http only to this machine)");
+	refuses("account a", "token_types", "application/jwt",
+	    "types of tokens such as JWT, at+jwt and none");
+	refuses("account a", "token_types", "", "types of tokens such as JWT, at+jwt and none");
+	refuses("account a", "token_leeway", "11m", "a duration from 0 to 10m");
+	refuses("account a", "token_lifetime", "59s", "a duration from 1m to 365d");
+	refuses("account a", "keys_max_age", "0", "a duration from 1m to 365d");
+	refuses("account a", "audience", "", "1 to 256 printable characters");
+}
+
+/* The issuer with everything it needs, and nothing of its kind without it. */
+static void
+openid_together(void **state)
+{
+	static const struct {
+		const char *key, *value;
+	} with[] = {{"audience", "x"}, {"jwks_url", "https://e.test"}, {"issuer_ca_file", "/x"},
+	    {"algorithms", "RS256"}, {"token_types", "JWT"}, {"require", "a:b"},
+	    {"token_lifetime", "1h"}, {"token_leeway", "1s"}, {"keys_max_age", "1h"}};
+	char text[200], why[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++) {
+		(void)snprintf(text, sizeof(text), "[account a]\n\n%s = %s\n[log]\n",
+		    with[i].key, with[i].value);
+		(void)snprintf(why, sizeof(why),
+		    ":3: [account a] %s: expected issuer with it, found none", with[i].key);
+		bad(text, why);
+	}
+	bad("[account a]\n\nissuer = https://e.test\n",
+	    ":3: [account a] issuer: expected audience with it, found none");
+	/* What the account before it said counts for nothing. */
+	bad("[account a]\nissuer = https://e.test\naudience = x\n[account b]\naudience = x\n",
+	    ":5: [account b] audience: expected issuer with it, found none");
+}
+
+/* Where the name of a claim ends. */
+static void
+claim_divided(void **state)
+{
+	static const struct {
+		const char *item;
+		int at; /* -1: no claim */
+	} rows[] = {{"sub:x", 3}, {"a:b:c", 1}, {"https://e.test/a:b", 16}, {"a:", -1},
+	    {":a", -1}, {"a", -1}, {"", -1}, {"a:/", 1}, {"a:/b/", 1}, {"a://", -1},
+	    {"https://e.test:80/a:b", 14}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *item = rows[i].item, *colon = conf_claim(item, strlen(item));
+
+		assert_int_equal(colon != NULL ? colon - item : -1, rows[i].at);
+	}
+	/* Nothing behind the n bytes is looked at. */
+	assert_null(conf_claim("a:b", 2));
+	assert_non_null(conf_claim("a:b://", 3));
 }
 
 static void
@@ -987,6 +1114,10 @@ main(void)
 	    cmocka_unit_test(sections),
 	    cmocka_unit_test(keys),
 	    cmocka_unit_test(accounts),
+	    cmocka_unit_test(openid),
+	    cmocka_unit_test(openid_values),
+	    cmocka_unit_test(openid_together),
+	    cmocka_unit_test(claim_divided),
 	    cmocka_unit_test(many_sections),
 	    cmocka_unit_test(comments),
 	    cmocka_unit_test(indented),
