@@ -143,6 +143,12 @@ spool_ask_dir(const struct spool *sp)
 	return sp->dir[FOLDER_ASK];
 }
 
+int
+spool_keys_dir(const struct spool *sp)
+{
+	return sp->dir[FOLDER_KEYS];
+}
+
 const char *
 spool_path(const struct spool *sp)
 {

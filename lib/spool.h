@@ -81,6 +81,7 @@ int spool_dir(const struct spool *sp);         /* the spool's own folder; borrow
 int spool_retry_dir(const struct spool *sp);
 int spool_log_dir(const struct spool *sp);
 int spool_ask_dir(const struct spool *sp);
+int spool_keys_dir(const struct spool *sp);
 const char *spool_path(const struct spool *sp);
 
 /* Is there room for one more event (to: SPOOL_NEW or SPOOL_REJECTED)?  RC_FULL says what is
@@ -160,8 +161,8 @@ enum rc spool_reflag(struct spool *sp, enum spool_box box, const struct spool_en
     struct err *e) MUST_CHECK;
 
 /*
- * Remove files in tmp, and hidden ones in retry, that are older than SPOOL_STALE: what writers
- * that died left.  *n is how many.
+ * Remove files in tmp, and hidden ones in retry and keys, that are older than SPOOL_STALE: what
+ * writers that died left.  *n is how many.
  */
 enum rc spool_sweep(struct spool *sp, int64_t now, unsigned *n, struct err *e) MUST_CHECK;
 

@@ -53,6 +53,7 @@ static const struct {
     [FOLDER_RETRY] = {"retry", OWN},
     [FOLDER_LOG] = {"log", SHARED},
     [FOLDER_ASK] = {"ask", SHARED},
+    [FOLDER_KEYS] = {"keys", OWN},
 };
 
 enum fs_kind { FS_TRIED, FS_MEMORY, FS_NETWORK };

@@ -36,6 +36,7 @@ enum spool_folder {
 	FOLDER_RETRY,
 	FOLDER_LOG,
 	FOLDER_ASK,
+	FOLDER_KEYS,
 	FOLDERS
 };
 

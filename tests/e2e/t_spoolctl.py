@@ -323,7 +323,7 @@ def make_spool_makes_it_once():
                          ("done/cur", 0o2750), ("failed/cur", 0o2750), ("held/cur", 0o2750),
                          ("rejected/new", 0o2770), ("rejected/tmp", 0o2770),
                          ("rejected/cur", 0o2750), ("retry", 0o2750), ("log", 0o2770),
-                         ("ask", 0o2770)):
+                         ("ask", 0o2770), ("keys", 0o2750)):
         same(stat.S_IMODE(os.stat(s.at(folder)).st_mode), mode, folder)
     before = s.tree()
     has(s.ctl("make-spool").text, "is complete")

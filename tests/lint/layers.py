@@ -20,7 +20,7 @@ LEVELS = [
     {"log"},
     {"io"},
     {"json", "name"},
-    {"conf", "event", "rec", "count"},
+    {"conf", "event", "rec", "count", "keyfile"},
     {"retry", "evlog", "spool", "guard"},
     {"setup", "http", "store"},
     {"token", "api"},

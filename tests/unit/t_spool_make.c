@@ -32,7 +32,7 @@ static const struct {
     {"failed/tmp", 02750}, {"failed/new", 02750}, {"failed/cur", 02750}, {"held", 02750},
     {"held/tmp", 02750}, {"held/new", 02750}, {"held/cur", 02750}, {"rejected", 02750},
     {"rejected/tmp", 02770}, {"rejected/new", 02770}, {"rejected/cur", 02750}, {"retry", 02750},
-    {"log", 02770}, {"ask", 02770}};
+    {"log", 02770}, {"ask", 02770}, {"keys", 02750}};
 
 #define FOLDERS (sizeof(folders) / sizeof(folders[0]))
 
@@ -140,7 +140,7 @@ test_make(void **state)
 	assert_int_equal(st.st_mode, S_IFREG | 0600); /* who may open it may lock it */
 	assert_int_equal(stat(in_spool("counters"), &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0660);
-	assert_int_equal(kit_names(&kit, "."), 12);
+	assert_int_equal(kit_names(&kit, "."), 13);
 	assert_string_equal(spool_path(kit.sp), kit.path);
 }
 

@@ -629,18 +629,21 @@ test_recover_second_file(void **state)
 	assert_int_equal(logged, 1);
 }
 
+#define SWEPT 5
+
 static void
 test_sweep(void **state)
 {
 	static const char *const swept_files[] = {"tmp/" KIT_NAME ".0123456789abcdef", "tmp/.x",
-	    "rejected/tmp/y", "retry/.acme.1.x.y.0f"};
+	    "rejected/tmp/y", "retry/.acme.1.x.y.0f", "keys/.acme.json.0f"};
 	int64_t now;
 	unsigned n;
 
 	(void)state;
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < SWEPT; i++)
 		tmpdir_write(spool_dir(kit.sp), swept_files[i], "torn", 4);
 	tmpdir_write(spool_dir(kit.sp), "retry/" KIT_NAME, "", 0);
+	tmpdir_write(spool_dir(kit.sp), "keys/acme.json", "", 0);
 	kit_place(&kit, SPOOL_NEW, KIT_NAME);
 	kit_place(&kit, SPOOL_REJECTED, KIT_NAME);
 	assert_int_equal(mkdirat(spool_dir(kit.sp), "tmp/folder", 0700), 0);
@@ -652,14 +655,15 @@ test_sweep(void **state)
 	assert_int_equal(n, 0);
 	assert_int_equal(
 	    spool_sweep(kit.sp, now + SPOOL_STALE + CLK_MINUTE, &n, &kit.e), RC_OK);
-	assert_int_equal(n, 4);
-	for (size_t i = 0; i < 4; i++)
+	assert_int_equal(n, SWEPT);
+	for (size_t i = 0; i < SWEPT; i++)
 		assert_int_equal(
 		    faccessat(spool_dir(kit.sp), swept_files[i], F_OK, AT_SYMLINK_NOFOLLOW),
 		    -1);
 	kit_check(&kit, SPOOL_NEW, KIT_NAME);
 	kit_check(&kit, SPOOL_REJECTED, KIT_NAME);
 	assert_int_equal(kit_names(&kit, "retry"), 1);
+	assert_int_equal(kit_names(&kit, "keys"), 1);
 }
 
 /* A writer whose file was swept does not say that it is there. */

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "evlog.h"
+#include "keyfile.h"
 #include "log.h"
 #include "retry.h"
 #include "spoolkit.h"
@@ -208,12 +209,14 @@ static void
 daemon_fills(void)
 {
 	const struct retry r = {.tries = 1};
+	const struct keyfile keys = {.issuer = "https://id.example.com", .tried = 1};
 	const char *name = "acme.n-1.User.Update";
 
 	open_spool();
 	for (int box = SPOOL_CUR; box <= SPOOL_DONE; box++)
 		kit_place(&kit, (enum spool_box)box, name);
 	CHECK(retry_write(spool_retry_dir(kit.sp), name, &r, &kit.e) == RC_OK);
+	CHECK(keyfile_write(spool_keys_dir(kit.sp), "acme", &keys, &kit.e) == RC_OK);
 }
 
 static void
@@ -221,8 +224,9 @@ receiver_tries(void)
 {
 	static const char *const closed[] = {".", "cur", "done", "done/cur", "done/new",
 	    "done/tmp", "failed", "failed/cur", "held", "held/cur", "rejected", "rejected/cur",
-	    "retry"};
+	    "retry", "keys"};
 	const char *name = "acme.n-1.User.Update";
+	struct keyfile keys;
 	struct retry note;
 	int root;
 
@@ -254,6 +258,10 @@ receiver_tries(void)
 	DENIED(openat(root, "lock", O_RDONLY));
 	CHECK(retry_read(spool_retry_dir(kit.sp), name, &note, &kit.e) == RC_OK);
 	DENIED(openat(root, "retry/acme.n-1.User.Update", O_WRONLY));
+	CHECK(keyfile_read(spool_keys_dir(kit.sp), "acme", &keys, &kit.e) == RC_OK);
+	CHECK(keyfile_write(spool_keys_dir(kit.sp), "acme", &keys, NULL) == RC_DENIED);
+	DENIED(openat(root, "keys/acme.json", O_WRONLY));
+	DENIED(unlinkat(root, "keys/acme.json", 0));
 }
 
 /* The same through our own functions. */
