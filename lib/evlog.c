@@ -194,45 +194,100 @@ out:
 	return rc;
 }
 
-/* The lines of one day that are about name. */
+struct story {
+	struct told {
+		char *line;
+		size_t at; /* in the order of the files */
+	} told[EVLOG_STORY];
+	size_t n;
+};
+
+/* Beyond EVLOG_STORY lines the oldest is forgotten. */
 static bool
-read_day(
-    int dir, const char *day, const char *name, bool (*fn)(const char *, void *), void *arg)
+story_add(struct story *s, const char *line)
+{
+	struct told *t = &s->told[s->n % EVLOG_STORY];
+
+	free(t->line);
+	if ((t->line = strdup(line)) == NULL)
+		return false;
+	t->at = s->n++;
+	return true;
+}
+
+/* Several processes write: a line may come later into the file than one about later things. */
+static int
+by_time(const void *a, const void *b)
+{
+	const struct told *x = a, *y = b;
+	char xt[CLK_TEXT], yt[CLK_TEXT];
+	int order;
+
+	(void)!evlog_value(x->line, "time", xt, sizeof(xt));
+	(void)!evlog_value(y->line, "time", yt, sizeof(yt));
+	order = strcmp(xt, yt);
+	return order != 0 ? order : x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* The lines of one day that are about name. */
+static enum rc
+read_day(int dir, const char *day, const char *name, struct story *s)
 {
 	char line[EVLOG_LINE], of[EVLOG_LINE];
-	bool more = true;
+	enum rc rc = RC_OK;
 	FILE *f;
 	int fd;
 
 	if (io_open(dir, day, &fd, NULL) != RC_OK)
-		return true;
+		return RC_OK;
 	if ((f = fdopen(fd, "r")) == NULL) {
 		io_close(&fd);
-		return true;
+		return RC_LATER;
 	}
-	while (more && fgets(line, sizeof(line), f) != NULL) {
+	while (rc == RC_OK && fgets(line, sizeof(line), f) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
-		if (evlog_value(line, "event", of, sizeof(of)) && str_eq(of, name))
-			more = fn(line, arg);
+		if (evlog_value(line, "event", of, sizeof(of)) && str_eq(of, name) &&
+		    !story_add(s, line))
+			rc = RC_LATER;
 	}
 	(void)fclose(f);
-	return more;
+	return rc;
+}
+
+static void
+story_tell(struct story *s, bool (*fn)(const char *line, void *), void *arg)
+{
+	size_t n = s->n < EVLOG_STORY ? s->n : EVLOG_STORY;
+
+	qsort(s->told, n, sizeof(s->told[0]), by_time);
+	for (size_t i = 0; i < n && fn(s->told[i].line, arg); i++)
+		;
 }
 
 enum rc
 evlog_story(
     int dir, const char *name, bool (*fn)(const char *line, void *), void *arg, struct err *e)
 {
+	struct story *s;
 	char(*days)[11];
 	size_t n;
 	enum rc rc;
 
 	if ((rc = list_days(dir, &days, &n, e)) != RC_OK)
 		return rc;
-	for (size_t i = 0; i < n && read_day(dir, days[i], name, fn, arg); i++)
-		;
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		rc = RC_LATER;
+	for (size_t i = 0; i < n && rc == RC_OK; i++)
+		rc = read_day(dir, days[i], name, s);
+	if (rc == RC_OK)
+		story_tell(s, fn, arg);
+	else
+		(void)err_set(e, rc, "no memory for the log");
+	for (size_t i = 0; s != NULL && i < EVLOG_STORY; i++)
+		free(s->told[i].line);
+	free(s);
 	free(days);
-	return RC_OK;
+	return rc;
 }
 
 enum rc

@@ -15,6 +15,7 @@
 #include "err.h"
 
 #define EVLOG_LINE 2048
+#define EVLOG_STORY 4096 /* lines about one event that are told; of more, the last */
 
 /*
  * One line: time=… step=… event=… and more pairs, ended by LOG_END (log.h); a NULL or empty
@@ -23,7 +24,8 @@
 enum rc evlog_put(int dir, int64_t now, const char *step, const char *name, struct err *e, ...);
 
 /*
- * Every line about one event, oldest first, until fn returns false.
+ * Every line about one event, oldest first by its time, until fn returns false.  RC_LATER: no
+ * memory.
  */
 enum rc evlog_story(int dir, const char *name, bool (*fn)(const char *line, void *), void *arg,
     struct err *e) MUST_CHECK;

@@ -198,6 +198,48 @@ test_value_room(void **state)
 	assert_true(evlog_value("noise a=x", "a", out, 8));
 }
 
+/* Who writes later of an earlier thing: the story is told in the order of the things. */
+static void
+test_order(void **state)
+{
+	static const struct {
+		int64_t after;
+		const char *step;
+	} t[] = {
+	    {50, "taken"}, {0, "accepted"}, {50, "asked"}, {CLK_DAY, "late"}, {60, "done"}};
+	static const char *const expected[] = {"accepted", "taken", "asked", "done", "late"};
+	char step[20];
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(
+		    evlog_put(dir, DAY_1 + t[i].after, t[i].step, NAME, NULL, LOG_END), RC_OK);
+	story(NAME, 10);
+	assert_int_equal(count, 5);
+	for (size_t i = 0; i < 5; i++) {
+		assert_true(evlog_value(told[i], "step", step, sizeof(step)));
+		assert_string_equal(step, expected[i]);
+	}
+}
+
+/* Of a story that is too long the end is told. */
+static void
+test_too_long(void **state)
+{
+	char n[20];
+
+	(void)state;
+	for (unsigned i = 0; i < EVLOG_STORY + 10; i++) {
+		(void)snprintf(n, sizeof(n), "%u", i);
+		assert_int_equal(
+		    evlog_put(dir, DAY_1 + i, "x", NAME, NULL, "n", n, LOG_END), RC_OK);
+	}
+	story(NAME, 3);
+	assert_int_equal(count, 3);
+	assert_true(evlog_value(told[0], "n", n, sizeof(n)));
+	assert_string_equal(n, "10");
+}
+
 /* Several processes append to one day that is not there yet: every line is whole. */
 static void
 test_processes(void **state)
@@ -317,6 +359,8 @@ main(void)
 	    TEST(test_forged),
 	    TEST(test_values),
 	    TEST(test_value_room),
+	    TEST(test_order),
+	    TEST(test_too_long),
 	    TEST(test_processes),
 	    TEST(test_in_the_way),
 	    TEST(test_purge),
