@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "accept.h"
 #include "body.h"
 #include "handle.h"
+#include "intake.h"
 #include "log.h"
 #include "request.h"
 #include "str.h"
@@ -21,7 +21,7 @@ struct handling { /* what is known about one exchange so far */
 	struct request rq;
 	struct delivery from;
 	char auth[AUTH_NAME];
-	struct outcome outcome;
+	struct intake intake;
 	size_t bytes;
 	bool at_end;    /* of the body */
 	struct err why; /* of a refusal */
@@ -64,7 +64,7 @@ send_all(struct exchange *x, const struct buf *out)
  * say so it hears 503, repeats them, and finds them kept.
  */
 static void
-send_reply(struct exchange *x, enum reply r, const struct outcome *oc)
+send_reply(struct exchange *x, enum reply r, const struct intake *oc)
 {
 	struct buf out = BUF_INIT(REPLY_SIZE);
 	struct reply_item *items = NULL;
@@ -118,9 +118,30 @@ check_request(struct receiver *rv, struct handling *h)
 		return REPLY_TOO_LARGE;
 	if (!request_is_json(h->rq.type))
 		return REPLY_MEDIA;
-	if (spool_room(rv->spool, SPOOL_NEW, &h->why) != RC_OK)
+	if (spool_room(rv->spool, SPOOL_NEW, h->rq.length, &h->why) != RC_OK)
 		return REPLY_UNAVAILABLE;
 	return REPLY_ACCEPTED;
+}
+
+/* A body that is all there: into new or, if it is no event of this account, into rejected. */
+static enum reply
+take_body(struct receiver *rv, struct handling *h, const struct buf *text)
+{
+	struct intake *in = &h->intake;
+	enum rc rc;
+
+	rc = intake_read(&rv->trees, &h->from, buf_text(text), text->n, in);
+	if (rc == RC_OK) {
+		if ((rc = intake_keep(rv->spool, &h->from, in)) == RC_OK)
+			return REPLY_ACCEPTED;
+	} else if (rc == RC_BAD || rc == RC_DENIED) {
+		enum reply refusal = rc == RC_BAD ? REPLY_NOT_EVENT : REPLY_OTHER_ACCOUNT;
+
+		rc = intake_reject(rv->spool, &h->from, buf_text(text), text->n, in);
+		if (rc == RC_OK)
+			return refusal;
+	}
+	return REPLY_UNAVAILABLE;
 }
 
 static enum reply
@@ -144,9 +165,8 @@ keep_body(struct receiver *rv, struct exchange *x, struct handling *h)
 	if (end == BODY_MORE)
 		(void)err_set(&h->why, RC_BAD, "the body is longer than announced");
 	if (end == BODY_OK) {
-		r = accept_body(rv->spool, &rv->trees, &h->from, buf_text(&body.text),
-		    body.text.n, &h->outcome);
-		h->why = h->outcome.why;
+		r = take_body(rv, h, &body.text);
+		h->why = h->intake.why;
 	}
 	body_close(&body);
 	return r;
@@ -156,7 +176,7 @@ keep_body(struct receiver *rv, struct exchange *x, struct handling *h)
 static void
 log_exchange(struct receiver *rv, const struct handling *h, enum reply r)
 {
-	const struct outcome *oc = &h->outcome;
+	const struct intake *oc = &h->intake;
 	char bytes[21], events[21] = "", fresh[21] = "", missed[21] = "", status[12];
 	const char *name = oc->rejected;
 	uint64_t suppressed = 0;
@@ -195,15 +215,16 @@ handle_exchange(struct receiver *rv, struct exchange *x)
 
 	request_read(x->env, &h.rq);
 	h.from = (struct delivery){.auth = h.auth, .remote = h.rq.remote, .now = clk_wall()};
+	h.from.received = h.from.now;
 	r = check_request(rv, &h);
 	if (r == REPLY_ACCEPTED)
 		r = keep_body(rv, x, &h);
 	if (!h.at_end)
 		h.at_end = body_discard(x, rv->conf->spool.max_body);
-	send_reply(x, r, &h.outcome);
+	send_reply(x, r, &h.intake);
 	if (reply_count(r) != COUNT_END)
 		count_add(spool_counts(rv->spool), reply_count(r), 1);
 	log_exchange(rv, &h, r);
-	outcome_close(&h.outcome);
+	intake_close(&h.intake);
 	return h.at_end;
 }

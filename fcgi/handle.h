@@ -26,8 +26,8 @@
 #define HANDLE_BODIES ((size_t)64 << 20)
 
 /*
- * For parsed JSON of all threads.  A body whose tree may be larger (nothing but the smallest
- * values: 80 times its length) is parsed alone, so this, or one such tree, is the most.
+ * For parsed JSON of all threads.  A body whose tree alone could take more (nothing but the
+ * smallest values: 80 times its length) is kept in rejected.
  */
 #define HANDLE_TREES ((size_t)128 << 20)
 

@@ -239,6 +239,8 @@ span_begin(struct gate *g)
 		return refuse(g, "too many elements");
 	}
 	g->spans[g->count].at = g->i;
+	g->spans[g->count].values = g->values -
+				    1; /* before it; value_done makes the difference */
 	return true;
 }
 
@@ -247,6 +249,7 @@ value_done(struct gate *g, enum want *want)
 {
 	if (g->depth == g->level) {
 		g->spans[g->count].n = g->i - g->spans[g->count].at;
+		g->spans[g->count].values = g->values - g->spans[g->count].values;
 		g->count++;
 	}
 	*want = g->depth == 0 ? WANT_END : WANT_MORE;

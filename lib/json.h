@@ -26,8 +26,9 @@ struct json; /* a document, or a value inside one */
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json_span {
-	size_t at; /* offset of the first byte of a value */
-	size_t n;  /* its length, without white space around it */
+	size_t at;     /* offset of the first byte of a value */
+	size_t n;      /* its length, without white space around it */
+	size_t values; /* in it, itself included */
 };
 
 /*

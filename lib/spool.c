@@ -22,6 +22,9 @@
 #include "spool_priv.h"
 #include "str.h"
 
+/* What an event takes besides its body: its header, the rest of a block, its name. */
+#define EVENT_OVERHEAD 8192
+
 #define CHASE 8 /* a name that moves this often while it is looked for: the sender repeats */
 
 static const struct {
@@ -166,11 +169,12 @@ check_mark(const struct spool *sp, struct err *e)
 }
 
 enum rc
-spool_room(struct spool *sp, enum spool_box to, struct err *e)
+spool_room(struct spool *sp, enum spool_box to, uint64_t bytes, struct err *e)
 {
 	enum count gauge = to == SPOOL_REJECTED ? COUNT_IN_REJECTED : COUNT_WAITING;
 	uint64_t limit = to == SPOOL_REJECTED ? sp->opt.rejected_limit : sp->opt.queue_limit;
 	struct statvfs fs;
+	uint64_t free;
 	enum rc rc;
 
 	if ((rc = check_mark(sp, e)) != RC_OK)
@@ -180,9 +184,10 @@ spool_room(struct spool *sp, enum spool_box to, struct err *e)
 		    to == SPOOL_REJECTED ? "rejected" : "the queue", limit);
 	if (fstatvfs(sp->dir[FOLDER_ROOT], &fs) != 0)
 		return err_sys(e, "fstatvfs", "spool");
-	if ((uint64_t)fs.f_bavail * fs.f_frsize < sp->opt.min_free)
+	free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (free < sp->opt.min_free || free - sp->opt.min_free < bytes + EVENT_OVERHEAD)
 		return err_set(e, RC_FULL, "less than min_free is free on the disk");
-	if (fs.f_files != 0 && fs.f_favail < sp->opt.min_inodes)
+	if (fs.f_files != 0 && fs.f_favail <= sp->opt.min_inodes)
 		return err_set(e, RC_FULL, "fewer than min_inodes are free on the disk");
 	return RC_OK;
 }

@@ -84,9 +84,13 @@ int spool_ask_dir(const struct spool *sp);
 int spool_keys_dir(const struct spool *sp);
 const char *spool_path(const struct spool *sp);
 
-/* Is there room for one more event (to: SPOOL_NEW or SPOOL_REJECTED)?  RC_FULL says what is
- * short; RC_LATER: the mark stands. */
-enum rc spool_room(struct spool *sp, enum spool_box to, struct err *e) MUST_CHECK;
+/*
+ * Is there room for one more event of so many bytes (to: SPOOL_NEW or SPOOL_REJECTED), so that
+ * min_free and min_inodes are free after it?  RC_FULL says what is short; RC_LATER: the mark
+ * stands.
+ */
+enum rc spool_room(
+    struct spool *sp, enum spool_box to, uint64_t bytes, struct err *e) MUST_CHECK;
 
 /*
  * Commit one record, to SPOOL_NEW or SPOOL_REJECTED, under r->name.  RC_OK: it survives a power

@@ -49,6 +49,7 @@ static const struct {
     {"gone", "the object is gone at Arken: nothing left to do"},
     {"failed", "failed: a person has to look"},
     {"requeue", "an operator put it back into the queue"},
+    {"reread", "an operator had it read again, and the events in it were taken"},
     {"held", "an operator set it aside"},
     {"released", "an operator released it into the queue"},
     {"dropped", "an operator gave it up"},
@@ -244,8 +245,8 @@ print_place(const struct ctl *c, const struct view *v)
 	    [ST_FAILED] = "spoold has given up and will not try again by itself: a person "
 			  "has to decide.",
 	    [ST_HELD] = "An operator set it aside. It is not tried, and it does not age.",
-	    [ST_REJECTED] = "Its sender was verified, but it could not be taken as an event. "
-			    "Nothing is done with it.",
+	    [ST_REJECTED] = "Its sender was verified, but it could not be taken as an event "
+			    "of this account. Nothing is done with it by itself.",
 	    [ST_DONE] = "Nothing more is done with it. It is kept to recognise repeats until "
 			"retention ends.",
 	};
@@ -287,6 +288,8 @@ print_choices(const struct ctl *c, const struct view *v)
 	} choices[] = {
 	    {"retry", "", "have it tried now, its tries counted anew",
 		{true, false, true, false, false, false}},
+	    {"retry", "", "read it again, once the configuration was changed",
+		{false, false, false, false, true, false}},
 	    {"release", "", "put it back into the queue",
 		{false, false, false, true, false, false}},
 	    {"hold", "", "set it aside until you release it",

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: ISC
  *
- * cmd_retry - let failed, held or waiting events be tried now, their tries counted anew.
+ * cmd_retry - let failed, held or waiting events be tried now, their tries counted anew, and
+ * read again what was rejected.
  */
 #include "config.h"
 
@@ -23,9 +24,7 @@ static const struct verb retry = {.step = "requeue",
 	[SPOOL_HELD] = {.todo = TODO_MOVE, .to = SPOOL_NEW},
 	[SPOOL_FAILED] = {.todo = TODO_MOVE, .to = SPOOL_NEW},
 	[SPOOL_DONE] = {.todo = TODO_REFUSE, .text = "it is done: there is nothing to retry"},
-	[SPOOL_REJECTED] = {.todo = TODO_REFUSE,
-	    .text = "it was rejected, not readable as an event: only its sender can send it "
-		    "again"},
+	[SPOOL_REJECTED] = {.todo = TODO_REREAD},
     }};
 
 struct gathering {

@@ -42,9 +42,11 @@ static const struct command commands[] = {
     {"explain", "ID", "tell the story of an event, and what can be done now",
 	"\n" ID_HELP "\n  example: spoolctl explain 0b0f6a2e\n", cmd_explain},
     {"retry", "[--dry-run] {ID... | - | --all-failed [--account NAME] [--kind KIND]}",
-	"let failed, held or waiting events be tried now",
-	"The tries are counted anew.  With - the IDs are read from standard input, one a\n"
-	"line.  With --dry-run (-n) nothing is changed.\n\n" ID_HELP
+	"let failed, held or waiting events be tried now, read rejected ones again",
+	"The tries are counted anew.  What is in rejected is read again with what the\n"
+	"configuration says now; the events in it go to the queue, the rejected file to\n"
+	"done.  With - the IDs are read from standard input, one a line.  With --dry-run\n"
+	"(-n) nothing is changed.\n\n" ID_HELP
 	"\n  example: spoolctl retry --all-failed --kind FileStore.Upload\n",
 	cmd_retry},
     {"hold", "[--dry-run] [--reason TEXT] {ID... | -}",

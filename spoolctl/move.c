@@ -13,6 +13,7 @@
  * - To done (drop): the reason is written to the log first, because it stands nowhere
  *   else; then the event moves, then the note goes, which nobody reads any more.
  * - To held: one rename; the note stays, a release resets it.
+ * - Rejected, read again: intake_again() in lib/intake.h says why it can be repeated.
  */
 #include "config.h"
 
@@ -26,6 +27,7 @@
 #include "log.h"
 #include "move.h"
 #include "out.h"
+#include "reread.h"
 #include "retry.h"
 #include "str.h"
 #include "view.h"
@@ -178,7 +180,9 @@ move_one(struct ctl *c, const char *name, enum spool_box box, const struct move 
 		}
 		if ((rc = spool_lock(c->spool, box, name, &it, e)) == RC_LATER)
 			return err_set(e, RC_LATER, "busy: spoold is working on it; try again");
-		if (rc == RC_OK && !m->dry_run)
+		if (rc == RC_OK && rule->todo == TODO_REREAD)
+			rc = reread(c, &it, m->dry_run, e);
+		else if (rc == RC_OK && !m->dry_run)
 			rc = carry_out(c, &it, m, e);
 		spool_unlock(&it);
 		if (rc == RC_OK) {

@@ -17,6 +17,7 @@ enum todo {
 	TODO_NOTHING, /* it is so already */
 	TODO_NUDGE,   /* stays where it is, due now */
 	TODO_MOVE,
+	TODO_REREAD, /* read it again: what it says goes to new, itself to done */
 };
 
 struct rule { /* what a command does with an event in one box */

@@ -720,7 +720,7 @@ def explain_works_in_every_state():
                 s.running: ("Now: running", ["show"]),
                 s.failed: ("Now: failed", ["retry", "hold", "drop", "show"]),
                 s.held: ("Now: held", ["release", "drop", "show"]),
-                s.rejected: ("Now: rejected", ["drop", "show"]),
+                s.rejected: ("Now: rejected", ["retry", "drop", "show"]),
                 s.done: ("Now: done", ["show"])}
         for name, (now, commands) in want.items():
             r = s.ctl("explain", name)
@@ -801,8 +801,8 @@ def retry_goes_on_after_trouble():
         has(r.errors, "busy", "nothing: there is no such event")
         same(s.where(s.failed2), ["new"])
         s.ctl("retry", "n-1", "nothing", s.running, status=65)
-        r = s.ctl("retry", s.done, s.rejected, s.failed3, status=65)
-        has(r.errors, "it is done", "it was rejected")
+        r = s.ctl("retry", s.done, s.failed3, s.rejected, status=78)
+        has(r.errors, "it is done", "leave out -s")
         same((s.where(s.done), s.where(s.rejected), s.where(s.failed3)),
              (["done"], ["rejected"], ["new"]))
 

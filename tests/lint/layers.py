@@ -16,13 +16,13 @@ import tempfile
 LEVELS = [
     {"err"},
     {"clk", "str"},
-    {"buf", "hash"},
+    {"buf", "budget", "hash"},
     {"log"},
     {"io"},
     {"json", "name"},
     {"conf", "event", "rec", "count", "keyfile"},
     {"retry", "evlog", "spool", "guard"},
-    {"setup", "http", "store"},
+    {"setup", "intake", "http", "store"},
     {"token", "api"},
 ]
 # files that belong to the module of another name

@@ -872,15 +872,16 @@ test_split(void **state)
 		bool is_array;
 		size_t count;
 		const char *span[4];
+		size_t values[4];
 	} t[] = {
-	    {"[]", true, 0, {NULL}},
-	    {" [ ] ", true, 0, {NULL}},
+	    {"[]", true, 0, {NULL}, {0}},
+	    {" [ ] ", true, 0, {NULL}, {0}},
 	    {" [ 1 , \"a,]\" ,{\"x\":[1,2]} , [ [] ] ] ", true, 4,
-		{"1", "\"a,]\"", "{\"x\":[1,2]}", "[ [] ]"}},
-	    {"[{},{}]", true, 2, {"{}", "{}"}},
-	    {" {\"a\":[1,2]} \n", false, 1, {"{\"a\":[1,2]}"}},
-	    {" 12 ", false, 1, {"12"}},
-	    {"\"[1,2]\"", false, 1, {"\"[1,2]\""}},
+		{"1", "\"a,]\"", "{\"x\":[1,2]}", "[ [] ]"}, {1, 1, 4, 2}},
+	    {"[{},{}]", true, 2, {"{}", "{}"}, {1, 1}},
+	    {" {\"a\":[1,2]} \n", false, 1, {"{\"a\":[1,2]}"}, {4}},
+	    {" 12 ", false, 1, {"12"}, {1}},
+	    {"\"[1,2]\"", false, 1, {"\"[1,2]\""}, {1}},
 	};
 
 	(void)state;
@@ -895,6 +896,7 @@ test_split(void **state)
 		assert_int_equal(n, t[i].count);
 		for (size_t k = 0; k < n; k++) {
 			assert_int_equal(s[k].n, strlen(t[i].span[k]));
+			assert_int_equal(s[k].values, t[i].values[k]);
 			assert_memory_equal(t[i].text + s[k].at, t[i].span[k], s[k].n);
 			assert_int_equal(json_check(t[i].text + s[k].at, s[k].n, NULL), RC_OK);
 		}

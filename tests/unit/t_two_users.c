@@ -120,7 +120,7 @@ receiver_puts(void)
 	int fd;
 
 	open_spool();
-	CHECK(spool_room(kit.sp, SPOOL_NEW, &kit.e) == RC_OK);
+	CHECK(spool_room(kit.sp, SPOOL_NEW, 0, &kit.e) == RC_OK);
 	CHECK(kit_put(&kit, KIT_NAME) == RC_OK);
 	CHECK(kit_put(&kit, KIT_NAME) == RC_EXISTS);
 	CHECK(spool_put(kit.sp, SPOOL_REJECTED, &r, &kit.e) == RC_OK);
