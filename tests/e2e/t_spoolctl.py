@@ -353,13 +353,8 @@ def other_user():
         raise Skip("no user nobody")
     base = tempfile.mkdtemp(prefix="t_spoolctl.", dir=BASE)
     shutil.copy(PROGRAM, base + "/spoolctl")
-    p = base
-    while p != "/":
-        if not os.stat(p).st_mode & 1:
-            if not p.startswith(BASE):
-                raise Skip("user nobody cannot reach the build directory")
-            os.chmod(p, 0o755)
-        p = os.path.dirname(p)
+    for p in (BASE, base):
+        os.chmod(p, 0o755)
     return nobody, base
 
 
@@ -987,7 +982,7 @@ def clear_mark_clears_it():
 
 def main():
     global BASE
-    BASE = tempfile.mkdtemp(prefix="t_spoolctl.", dir=BUILD)
+    BASE = tempfile.mkdtemp(prefix="t_spoolctl.", dir=os.environ.get("ARKEN_TEST_DIR", "/var/tmp"))
     print("1..%d" % len(TESTS), flush=True)
     failed = 0
     for i, f in enumerate(TESTS, 1):

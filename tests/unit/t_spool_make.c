@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "log.h"
+#include "mounts.h"
 #include "spoolkit.h"
 
 #define TMPFS 0x01021994
@@ -336,10 +337,9 @@ test_other_device(void **state)
 	spool_close(&kit.sp);
 	assert_true((pid = fork()) >= 0);
 	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) != 0)
+		if (!mounts_private())
 			_exit(77);
-		if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-		    mount("none", in_spool("cur"), "tmpfs", 0, NULL) != 0 ||
+		if (mount("none", in_spool("cur"), "tmpfs", 0, NULL) != 0 ||
 		    chown(in_spool("cur"), geteuid(), kit.opt.group) != 0 ||
 		    chmod(in_spool("cur"), 02750) != 0)
 			_exit(2);
@@ -348,7 +348,7 @@ test_other_device(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-		print_message("# only root may mount: skipped\n");
+		print_message("# no mounts of its own are to be had: skipped\n");
 		skip();
 	}
 	assert_int_equal(status, 0);
