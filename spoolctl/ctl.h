@@ -55,6 +55,9 @@ int cmd_release(struct ctl *c, int argc, char **argv);
 int cmd_drop(struct ctl *c, int argc, char **argv);
 int cmd_make_spool(struct ctl *c, int argc, char **argv);
 int cmd_clear_mark(struct ctl *c, int argc, char **argv);
+int cmd_targets(struct ctl *c, int argc, char **argv);
+int cmd_pause(struct ctl *c, int argc, char **argv);
+int cmd_resume(struct ctl *c, int argc, char **argv);
 
 /* Long options have values from here on, so that none collides with a letter. */
 enum { CTL_ACCOUNT = 256, CTL_KIND, CTL_JSON, CTL_RAW, CTL_BODY, CTL_REASON, CTL_ALL_FAILED };

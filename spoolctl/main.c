@@ -62,6 +62,19 @@ static const struct command commands[] = {
 	"spool's log; when it is delivered again it is known as a repeat.\n\n" ID_HELP
 	"\n  example: spoolctl drop 0b0f6a2e --reason \"test event of 5 March\"\n",
 	cmd_drop},
+    {"targets", "[--json]", "what is left alone because it is down or paused, and why",
+	"A target is what events need from outside: the API, its token, the hook or the\n"
+	"forward of an account, the host of documents.  Their events wait uncounted.\n\n"
+	"  example: spoolctl targets\n",
+	cmd_targets},
+    {"pause", "[--reason TEXT] TARGET", "leave a target alone until it is resumed",
+	"TARGET is api:, token:, hook: or forward: and the name of an account, or\n"
+	"document: and a host.  What is under way goes on.\n\n"
+	"  example: spoolctl pause hook:acme --reason \"the CRM moves on Sunday\"\n",
+	cmd_pause},
+    {"resume", "TARGET", "use a target again that was paused or found down",
+	"What waits for it is tried now.\n\n  example: spoolctl resume hook:acme\n",
+	cmd_resume},
     {"make-spool", "[-u USER] [-g GROUP]", "make the folders of a spool, or what is missing",
 	"Root gives them to USER, the user of spoold; anybody else makes his own.  Without\n"
 	"-g it is the group of the configuration, with -s that of who runs this.\n\n"

@@ -307,6 +307,28 @@ due_if_unnoted(struct job *job, void *arg)
 	jobs_wait(d->jobs, job);
 }
 
+/* A target may be used again: what waits for it is due now. */
+static void
+due_if_it_waits(struct job *job, void *arg)
+{
+	const struct daemon *d = arg;
+
+	if (job->waits != d->lifted || job->work != NULL || job->at == JOBS_NOWHERE)
+		return;
+	job->waits = 0;
+	job->due = 0;
+	jobs_wait(d->jobs, job);
+}
+
+static void
+lifted(const char *target, void *arg)
+{
+	struct daemon *d = arg;
+
+	d->lifted = target_mark(target);
+	jobs_each(d->jobs, due_if_it_waits, d);
+}
+
 /* Files in ask/ say only "look": they are removed first, so that none is missed. */
 static void
 answer_asks(struct daemon *d)
@@ -330,6 +352,7 @@ answer_asks(struct daemon *d)
 	if (!any)
 		return;
 	scan(d);
+	targets_look(d->targets, clk_mono(), lifted, d);
 	jobs_each(d->jobs, due_if_unnoted, d);
 }
 
@@ -553,10 +576,11 @@ timers(struct daemon *d)
 
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		grant_tick(&d->grants[i], now);
-	if (now >= d->next_scan)
+	if (now >= d->next_scan) {
 		scan(d);
-	else if ((d->more || d->cur_more) &&
-		 jobs_room(d->jobs) > d->conf->daemon.active_limit / 10) {
+		targets_look(d->targets, now, lifted, d);
+	} else if ((d->more || d->cur_more) &&
+		   jobs_room(d->jobs) > d->conf->daemon.active_limit / 10) {
 		if (d->cur_more)
 			scan_cur(d);
 		scan_new(d);
@@ -649,7 +673,7 @@ open_all(struct daemon *d, struct err *e)
 	if (d->jobs == NULL || d->targets == NULL)
 		return err_set(e, RC_LATER, "no memory");
 	watch_open(d);
-	return RC_OK;
+	return targets_keep(d->targets, spool_dir(d->spool), clk_mono(), e);
 }
 
 static void

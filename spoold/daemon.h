@@ -33,6 +33,7 @@ struct daemon {
 	int stop;           /* readable: stop */
 	struct work *first; /* tries under way, a list */
 	unsigned running;
+	uint64_t lifted;   /* the target that jobs are looked at for */
 	struct job *alone; /* runs by itself, because it was interrupted before */
 	bool cur_more;     /* cur holds events that found no room in memory */
 	bool more;         /* new holds events that found no room in memory */

@@ -44,7 +44,9 @@ step_ask(struct work *w, const char *kind, const char *name)
 	t = target_get(w->d->targets, w->target, clk_mono());
 	if ((wait = target_ask(t, clk_mono())) == 0)
 		return true;
-	(void)snprintf(why, sizeof(why), "%.60s is down: %.150s", w->target, t->reason);
+	(void)snprintf(why, sizeof(why), "%.60s is %s: %.150s", w->target,
+	    t->open_until == TARGET_UNTIL_LIFTED ? "paused" : "down", t->reason);
+	w->job->waits = target_mark(w->target);
 	work_wait(w, wait, why);
 	return false;
 }
@@ -70,8 +72,10 @@ step_down(struct work *w, int64_t retry_after, const char *why)
 	if (opened)
 		log_put(
 		    LOG_ERROR, "target is down", "target", w->target, "reason", why, LOG_END);
-	if (t->open_until > now)
+	if (t->open_until > now) {
 		wait = t->open_until - now;
+		w->job->waits = target_mark(w->target);
+	}
 	if (counts)
 		work_retry(w, retry_after, why);
 	else

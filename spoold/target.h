@@ -3,10 +3,13 @@
  *
  * target - what an event needs from outside, and whether it is up: circuits.
  *
- * A target (an account's API, a document host) that fails
+ * A target (an account's API, hook or forward, a document host) that fails
  * several times in a row is left alone for a while; then one event tries it, and its success
  * opens the way for all. Waiting for a target is not counted as a try.  Times are of the
  * monotonic clock.
+ *
+ * What is not well has a file (pause.h), by which an operator sees it and lifts it, and by
+ * which a pause outlives the daemon.
  */
 #ifndef ARKEN_TARGET_H
 #define ARKEN_TARGET_H
@@ -15,35 +18,62 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "pause.h"
 
 /* Targets that are remembered; the longest unused is forgotten, one that is up before others.
  */
 #define TARGET_MAX 256
-#define TARGET_NAME 300
+#define TARGET_NAME PAUSE_TARGET
 #define TARGET_ROW 3 /* failures in a row that open the circuit */
+#define TARGET_UNTIL_LIFTED INT64_MAX
+#define TARGET_ASK_AGAIN (60 * INT64_C(60000)) /* how long to wait for a lifting: it wakes */
+
+struct targets; /* all of them; lives as long as the daemon */
 
 struct target {
+	struct targets *all;
 	char name[TARGET_NAME]; /* "api:acme", "document:host" */
 	unsigned failures;      /* in a row */
 	bool probing;           /* one event is trying it out */
+	bool kept;              /* it has a file */
+	enum pause_kind kind;   /* why it is left alone, while open_until is not 0 */
 	int64_t open_until;     /* 0: closed, all may go */
 	int64_t used;
 	char reason[ERR_TEXT];
 };
 
-struct targets; /* all of them; lives as long as the daemon */
-
 struct targets *targets_new(void);
 void targets_free(struct targets **t);
 
+/*
+ * Keep files in the spool from now on, and begin with those that are there: what is paused
+ * until somebody lifts it stays so, all else is tried anew.
+ */
+enum rc targets_keep(struct targets *t, int spool, int64_t now, struct err *e) MUST_CHECK;
+
+/*
+ * Look at the files: an operator paused targets, or lifted what they tell.  lifted is called
+ * for each that may be used again.
+ */
+void targets_look(
+    struct targets *t, int64_t now, void (*lifted)(const char *target, void *), void *arg);
+
+/* Lift what waits for a new configuration (a reload). */
+void targets_reload(
+    struct targets *t, int64_t now, void (*lifted)(const char *target, void *), void *arg);
+
 /* Never NULL; valid until the next call with a name not seen before. */
 struct target *target_get(struct targets *t, const char *name, int64_t now);
+
+/* A number that stands for the name; never 0. */
+uint64_t target_mark(const char *name);
 
 /* May an event use it now?  0: yes (and if it is being tried out, this event is the one); else
  * milliseconds to wait. */
 int64_t target_ask(struct target *t, int64_t now);
 
-/* It answered: closed.  true if it had been down. */
+/* It answered: closed, unless it is paused until somebody lifts that.  true if it had been
+ * down. */
 bool target_up(struct target *t);
 
 /*
@@ -53,7 +83,12 @@ bool target_up(struct target *t);
 bool target_down(
     struct target *t, int64_t now, int64_t retry_after, const char *reason, bool *opened);
 
-/* A person has to look (configuration): leave it alone for this long. */
+/* It says itself that it is down: the circuit opens at once, and nothing counts. */
+void target_refuse(
+    struct target *t, int64_t now, int64_t retry_after, const char *reason, bool *opened);
+
+/* A person has to look (configuration): leave it alone for this long, or
+ * TARGET_UNTIL_LIFTED. */
 void target_pause(struct target *t, int64_t now, int64_t ms, const char *reason);
 
 /* The event that was trying it out ended without an answer (a clean stop). */

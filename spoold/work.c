@@ -91,7 +91,8 @@ wait_until(struct work *w, int64_t wait, const char *why)
 
 	(void)snprintf(r->state, sizeof(r->state), "waiting");
 	(void)snprintf(r->reason, sizeof(r->reason), "%s", why);
-	r->due = clk_wall() + wait;
+	/* Who waits for a pause to be lifted asks anew after a restart. */
+	r->due = job->waits != 0 && wait == TARGET_ASK_AGAIN ? 0 : clk_wall() + wait;
 	job->due = clk_mono() + wait;
 	if (retry_write(spool_retry_dir(d->spool), job->name, r, &e) != RC_OK)
 		log_put(LOG_ERROR, "cannot write a note", "event", job->name, "reason", e.text,
@@ -314,6 +315,7 @@ work_start(struct daemon *d, struct job *job)
 	enum rc rc;
 
 	jobs_begin(d->jobs, job);
+	job->waits = 0;
 	if (w == NULL) {
 		if (d->alone == job)
 			d->alone = NULL;

@@ -229,7 +229,7 @@ class Full(Spool):
 
 
 COMMANDS = ["ls", "count", "show", "explain", "retry", "hold", "release", "drop", "make-spool",
-            "clear-mark"]
+            "clear-mark", "targets", "pause", "resume"]
 
 
 @test
@@ -259,7 +259,9 @@ def mistakes_in_usage_are_64_and_touch_nothing():
                      ["retry", "--account", "acme", s.failed], ["hold"], ["release"], ["drop"],
                      ["release", "--reason", "x", s.held], ["drop", s.failed],
                      ["drop", "--reason", " ", s.failed], ["make-spool", "x"],
-                     ["clear-mark", "x"]):
+                     ["clear-mark", "x"], ["targets", "x"], ["pause"], ["pause", "acme"],
+                     ["pause", "hook:acme", "x"], ["resume"], ["resume", "hooks:acme"],
+                     ["pause", "hook:acme", "--reason", "x" * 400]):
             r = s.ctl(*args, status=64)
             has(r.errors, "--help")
             same(r.out, b"", "stdout of %s" % args)
@@ -550,7 +552,8 @@ def looking_changes_nothing():
         before = s.tree()
         for args in (["ls", "all"], ["ls", "--json"], ["count"], ["show", s.failed],
                      ["show", "--raw", s.running], ["explain", s.failed], ["explain", s.running],
-                     ["clear-mark"], ["clear-mark", "--dry-run"]):
+                     ["clear-mark"], ["clear-mark", "--dry-run"], ["targets"],
+                     ["targets", "--json"]):
             s.ctl(*args)
             same(s.tree(), before, str(args))
 
@@ -978,6 +981,50 @@ def clear_mark_clears_it():
     has(s.ctl("clear-mark").text, "no mark stands")
     mark(12345)  # of another mount
     has(s.ctl("clear-mark").text, "no mark stands")
+
+
+@test
+def targets_are_paused_listed_and_resumed():
+    s = Spool(BASE)
+    has(s.ctl("targets").text, "none is down or paused")
+    same(s.ctl("targets", "--json").out, b"")
+    has(s.ctl("resume", "hook:acme", status=66).errors, "neither paused nor down")
+    has(s.ctl("pause", "hook:acme", "--reason", "it moves\x1b[31m").text, "hook:acme is paused")
+    same(len(s.wakes()), 1)
+    has(s.logged(), "step=pause", "target=hook:acme", "it moves")
+    os.mkdir(s.at("targets", "x.d"))  # neither this ...
+    with open(s.at("targets", "api:acme"), "w") as f:
+        f.write("target=api:acme\nstate=down\nsince=%d\nuntil=%d\nby=spoold\nreason=503\n" % (
+            millis(ago(minutes=3)), millis(ago(minutes=-5))))
+    with open(s.at("targets", "api:damaged"), "w") as f:
+        f.write("state=down")  # ... nor this is listed
+    listed = [json.loads(line) for line in s.ctl("targets", "--json").text.splitlines()]
+    same([(t["target"], t["state"], t["by"]) for t in listed][0], ("api:acme", "down", "spoold"))
+    same((listed[1]["target"], listed[1]["state"]), ("hook:acme", "operator"))
+    same(len(listed), 2)
+    assert "until" in listed[0] and "until" not in listed[1]
+    text = s.ctl("targets").text
+    has(text, "api:acme  down for 3 min", "tried again in", "hook:acme  paused for",
+        "until it is resumed", "it moves")
+    lacks(text, "\x1b")
+    has(s.ctl("pause", "hook:acme").text, "it was paused before")
+    before = len(s.wakes())
+    has(s.ctl("resume", "hook:acme").text, "hook:acme is resumed")
+    has(s.logged(), "step=resume")
+    same(len(s.wakes()), before + 1)
+    s.ctl("resume", "api:acme")
+    os.rmdir(s.at("targets", "x.d"))
+    same(os.listdir(s.at("targets")), ["api:damaged"])
+
+
+@test
+def a_target_of_an_account_that_is_not_there_is_refused():
+    s = Spool(BASE)
+    conf = write_conf(s)
+    has(run(["-c", conf, "pause", "hook:nobody"], status=66).errors, "no account \"nobody\"")
+    run(["-c", conf, "pause", "document:nobody.example"])
+    run(["-c", conf, "pause", "hook:acme"])
+    same(sorted(os.listdir(s.at("targets"))), ["document:nobody.example", "hook:acme"])
 
 
 def main():

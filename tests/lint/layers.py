@@ -21,7 +21,7 @@ LEVELS = [
     {"io"},
     {"json", "name"},
     {"conf", "event", "rec", "count", "keyfile"},
-    {"retry", "evlog", "spool", "guard"},
+    {"retry", "evlog", "pause", "spool", "guard"},
     {"setup", "intake", "http", "store"},
     {"token", "api"},
 ]

@@ -15,8 +15,10 @@
 #include <cmocka.h>
 
 #include "clk.h"
+#include "io.h"
 #include "str.h"
 #include "target.h"
+#include "tmpdir.h"
 
 #define OPEN_MOST (5 * CLK_SECOND) /* the first time a circuit is open, at most */
 
@@ -189,6 +191,235 @@ test_long_name(void **state)
 	assert_ptr_equal(target_get(all, t->name, 2), t);
 }
 
+/* ---- files ---- */
+
+static char base[TMPDIR_SIZE];
+static int spool = -1;
+static char woken[TARGET_NAME];
+
+static int
+keep_set_up(void **state)
+{
+	struct err e;
+
+	tmpdir_make(base);
+	spool = tmpdir_open(base);
+	woken[0] = '\0';
+	return set_up(state) != 0 || targets_keep(all, spool, 1000, &e) != RC_OK;
+}
+
+static int
+keep_tear_down(void **state)
+{
+	io_close(&spool);
+	tmpdir_remove(base);
+	return tear_down(state);
+}
+
+/* Another daemon on the same spool, later. */
+static void
+restart(int64_t now)
+{
+	struct err e;
+
+	targets_free(&all);
+	all = targets_new();
+	if (targets_keep(all, spool, now, &e) != RC_OK)
+		fail_msg("%s", e.text);
+}
+
+static void
+wake(const char *target, void *arg)
+{
+	(void)arg;
+	assert_string_equal(woken, "");
+	(void)snprintf(woken, sizeof(woken), "%s", target);
+}
+
+static enum rc
+on_disk(const char *name, struct pause *p)
+{
+	struct err e;
+	int dir;
+	enum rc rc;
+
+	assert_int_equal(pause_open(spool, true, &dir, &e), RC_OK);
+	rc = pause_read(dir, name, p, &e);
+	io_close(&dir);
+	return rc;
+}
+
+static void
+by_hand(const char *name, bool there)
+{
+	struct pause p = {.kind = PAUSE_OPERATOR, .since = 1, .reason = "moving"};
+	struct err e;
+	int dir;
+
+	assert_true(str_copy(p.target, sizeof(p.target), name));
+	assert_int_equal(pause_open(spool, true, &dir, &e), RC_OK);
+	assert_int_equal(
+	    there ? pause_write(dir, &p, true, &e) : pause_remove(dir, name, &e), RC_OK);
+	io_close(&dir);
+}
+
+/* A circuit has a file while it is open, and is tried anew by the next daemon. */
+static void
+test_down_on_disk(void **state)
+{
+	struct target *t = open_one("hook:acme", 1000);
+	struct pause p;
+
+	(void)state;
+	assert_int_equal(on_disk("hook:acme", &p), RC_OK);
+	assert_int_equal(p.kind, PAUSE_DOWN);
+	assert_string_equal(p.reason, "no");
+	assert_in_range(p.until - p.since, 1, OPEN_MOST);
+	assert_true(target_up(t));
+	assert_int_equal(on_disk("hook:acme", &p), RC_GONE);
+	(void)open_one("hook:acme", 1000);
+	restart(2000);
+	assert_int_equal(on_disk("hook:acme", &p), RC_GONE);
+	assert_int_equal(target_ask(target_get(all, "hook:acme", 2000), 2000), 0);
+}
+
+/* Until it is lifted: over restarts, and whatever those under way say. */
+static void
+test_paused_on_disk(void **state)
+{
+	struct target *t = target_get(all, "hook:acme", 1000);
+	struct pause p;
+	bool opened;
+
+	(void)state;
+	target_pause(t, 1000, TARGET_UNTIL_LIFTED, "exit status 78");
+	assert_int_equal(target_ask(t, INT64_MAX - 1), TARGET_ASK_AGAIN);
+	assert_false(target_up(t));
+	assert_false(target_down(t, 1000, -1, "no", &opened));
+	target_refuse(t, 1000, -1, "no", &opened);
+	target_pause(t, 1000, 5, "again");
+	assert_int_equal(target_ask(t, 9000), TARGET_ASK_AGAIN);
+	restart(5000);
+	t = target_get(all, "hook:acme", 5000);
+	assert_int_equal(target_ask(t, 5000), TARGET_ASK_AGAIN);
+	assert_string_equal(t->reason, "exit status 78");
+	assert_int_equal(on_disk("hook:acme", &p), RC_OK);
+	assert_int_equal(p.kind, PAUSE_CONFIG);
+	assert_int_equal(p.until, 0);
+	/* Nothing changed: nothing happens. */
+	targets_look(all, 6000, wake, NULL);
+	assert_string_equal(woken, "");
+	by_hand("hook:acme", false);
+	targets_look(all, 6000, wake, NULL);
+	assert_string_equal(woken, "hook:acme");
+	assert_int_equal(target_ask(t, 6000), 0);
+}
+
+/* A pause that ends by itself is not one for the next daemon. */
+static void
+test_short_pause(void **state)
+{
+	struct pause p;
+
+	(void)state;
+	target_pause(target_get(all, "token:acme", 1000), 1000, 600000, "401");
+	assert_int_equal(on_disk("token:acme", &p), RC_OK);
+	assert_int_equal(p.until - p.since, 600000);
+	restart(2000);
+	assert_int_equal(on_disk("token:acme", &p), RC_GONE);
+	assert_int_equal(target_ask(target_get(all, "token:acme", 2000), 2000), 0);
+}
+
+static void
+test_operator(void **state)
+{
+	struct target *t = target_get(all, "api:acme", 1000);
+
+	(void)state;
+	by_hand("api:acme", true);
+	assert_int_equal(target_ask(t, 1000), 0); /* not looked at yet */
+	targets_look(all, 1000, wake, NULL);
+	assert_int_equal(target_ask(t, 1000), TARGET_ASK_AGAIN);
+	assert_string_equal(t->reason, "moving");
+	/* What was under way goes on, and lifts nothing; neither does a reload. */
+	assert_false(target_up(t));
+	targets_reload(all, 1000, wake, NULL);
+	assert_int_equal(target_ask(t, 1000), TARGET_ASK_AGAIN);
+	restart(2000);
+	t = target_get(all, "api:acme", 2000);
+	assert_int_equal(target_ask(t, 2000), TARGET_ASK_AGAIN);
+	by_hand("api:acme", false);
+	assert_string_equal(woken, "");
+	targets_look(all, 2000, wake, NULL);
+	assert_string_equal(woken, "api:acme");
+	assert_int_equal(target_ask(t, 2000), 0);
+}
+
+static void
+test_reload(void **state)
+{
+	struct target *t = target_get(all, "hook:acme", 1000);
+	struct pause p;
+
+	(void)state;
+	(void)open_one("hook:other", 1000);
+	target_pause(t, 1000, TARGET_UNTIL_LIFTED, "exit status 78");
+	targets_reload(all, 1000, wake, NULL);
+	assert_string_equal(woken, "hook:acme");
+	assert_int_equal(target_ask(t, 1000), 0);
+	assert_int_equal(on_disk("hook:acme", &p), RC_GONE);
+	assert_int_equal(on_disk("hook:other", &p), RC_OK);
+}
+
+/* One that says itself that it is down: at once, uncounted, longer each time. */
+static void
+test_refuse(void **state)
+{
+	struct target *t = target_get(all, "hook:acme", 1000);
+	int64_t most = OPEN_MOST, now = 1000;
+	bool opened;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		target_refuse(t, now, -1, "exit status 69", &opened);
+		assert_int_equal(opened, i == 0);
+		assert_in_range(t->open_until - now, 1, most);
+		most = most * 2 > 5 * CLK_MINUTE ? 5 * CLK_MINUTE : most * 2;
+		target_refuse(t, now, -1, "late", &opened); /* was under way */
+		assert_string_equal(t->reason, "exit status 69");
+		now = t->open_until;
+		assert_int_equal(target_ask(t, now), 0);
+	}
+	assert_true(target_up(t));
+}
+
+/* Who is forgotten leaves no file behind; who is paused is forgotten last. */
+static void
+test_forgotten_file(void **state)
+{
+	char name[TARGET_NAME];
+	struct pause p;
+
+	(void)state;
+	target_pause(target_get(all, "hook:acme", 1), 1, TARGET_UNTIL_LIFTED, "78");
+	for (int i = 0; i < TARGET_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "document:host%d", i);
+		(void)open_one(name, 10 + i);
+	}
+	assert_int_equal(on_disk("document:host0", &p), RC_GONE);
+	assert_int_equal(on_disk("document:host1", &p), RC_OK);
+	assert_int_equal(
+	    target_ask(target_get(all, "hook:acme", 1000), 1000), TARGET_ASK_AGAIN);
+}
+
+static void
+test_mark(void **state)
+{
+	(void)state;
+	assert_true(target_mark("hook:acme") != target_mark("hook:acmf"));
+	assert_true(target_mark("") != 0);
+}
+
 int
 main(void)
 {
@@ -200,6 +431,14 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_pause, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_long_name, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_down_on_disk, keep_set_up, keep_tear_down),
+	    cmocka_unit_test_setup_teardown(test_paused_on_disk, keep_set_up, keep_tear_down),
+	    cmocka_unit_test_setup_teardown(test_short_pause, keep_set_up, keep_tear_down),
+	    cmocka_unit_test_setup_teardown(test_operator, keep_set_up, keep_tear_down),
+	    cmocka_unit_test_setup_teardown(test_reload, keep_set_up, keep_tear_down),
+	    cmocka_unit_test_setup_teardown(test_refuse, keep_set_up, keep_tear_down),
+	    cmocka_unit_test_setup_teardown(test_forgotten_file, keep_set_up, keep_tear_down),
+	    cmocka_unit_test(test_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
