@@ -70,7 +70,7 @@ struct conf {
 		char *state;
 		char *store;
 		uint64_t active_limit, concurrency, tries;
-		int64_t retry_min, retry_max, retry_age, rescan;
+		int64_t retry_min, retry_max, retry_age, rescan, keys_refresh;
 		int64_t connect_timeout, api_timeout, stall_timeout;
 		uint64_t max_record, max_document;
 	} daemon;
@@ -114,6 +114,9 @@ const struct conf_callback *conf_callback(
  */
 struct buf;
 enum rc conf_secret(const char *path, struct buf *b, struct err *e) MUST_CHECK;
+
+/* May this URL be asked: https, or http to this machine, without a user's name? */
+bool conf_url_ok(const char *text) MUST_CHECK;
 
 /*
  * Where an item "claim:value" of require is divided: the first colon that is not the one of

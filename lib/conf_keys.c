@@ -110,6 +110,11 @@ const struct conf_key conf_keys[] = {
     {DAEMON, "stall_timeout", CONF_T_DURATION, IN_CONF(daemon.stall_timeout), .def = "60s",
 	.min = "1s", .max = "1h",
 	.help = "A download is given up when nothing has come for so long."},
+    {DAEMON, "keys_refresh", CONF_T_DURATION, IN_CONF(daemon.keys_refresh), .def = "1h",
+	.min = "1m", .max = "7d",
+	.help =
+	    "How often an account's OpenID Connect issuer is asked for its keys. A token "
+	    "with a key that is not known makes spoold ask at once, at most once a minute."},
     {DAEMON, "max_record", CONF_T_SIZE, IN_CONF(daemon.max_record), .def = "10M", .min = "1K",
 	.max = "64M", .help = "The largest answer taken from the API."},
     {DAEMON, "max_document", CONF_T_SIZE, IN_CONF(daemon.max_document), .def = "1G",
@@ -142,7 +147,8 @@ const struct conf_key conf_keys[] = {
 	.help =
 	    "The file with the secret, one on each line, all of them valid. Others than owner "
 	    "and group may have no access to it. It is read again when it changes."},
-    {ACCOUNT, "issuer", CONF_T_ISSUER, IN_ACCOUNT(issuer), .example = "https://id.example.com/",
+    {ACCOUNT, "issuer", CONF_T_ISSUER, IN_ACCOUNT(issuer), .max = "511",
+	.example = "https://id.example.com/",
 	.help =
 	    "The OpenID Connect issuer from which Arken gets the bearer token that it sends. "
 	    "It is compared with the iss claim character by character, so a / at its end "

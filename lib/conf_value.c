@@ -217,8 +217,8 @@ split_authority(const char *text, size_t n, char host[HOST_LENGTH + 1])
 }
 
 /* RFC 3986; user names are refused, they would be a secret in the file. */
-static bool
-is_url(const char *text)
+bool
+conf_url_ok(const char *text)
 {
 	char host[HOST_LENGTH + 1];
 	const char *at;
@@ -239,7 +239,7 @@ is_url(const char *text)
 static bool
 is_base(const char *text)
 {
-	return is_url(text) && strchr(text, '?') == NULL;
+	return conf_url_ok(text) && strchr(text, '?') == NULL;
 }
 
 /* RFC 6901 section 3: "~" is followed by 0 or 1. */
@@ -333,10 +333,11 @@ text_ok(const struct conf_key *k, const char *text)
 	case CONF_T_PATH:
 		return is_path(text);
 	case CONF_T_URL:
-		return is_url(text);
+		return conf_url_ok(text);
 	case CONF_T_BASE:
-	case CONF_T_ISSUER:
 		return is_base(text);
+	case CONF_T_ISSUER:
+		return is_base(text) && strlen(text) <= limit(k, k->max);
 	case CONF_T_HEADER:
 		return is_header(text);
 	case CONF_T_URL_PATH:

@@ -329,7 +329,10 @@ lifted(const char *target, void *arg)
 	jobs_each(d->jobs, due_if_it_waits, d);
 }
 
-/* Files in ask/ say only "look": they are removed first, so that none is missed. */
+/*
+ * Files in ask/ say "look", or whose keys are wanted.  They are removed first, so that none is
+ * missed.
+ */
 static void
 answer_asks(struct daemon *d)
 {
@@ -346,7 +349,8 @@ answer_asks(struct daemon *d)
 	}
 	while ((de = readdir(dir)) != NULL)
 		if (!str_eq(de->d_name, ".") && !str_eq(de->d_name, "..") &&
-		    io_unlink(spool_ask_dir(d->spool), de->d_name, NULL) == RC_OK)
+		    io_unlink(spool_ask_dir(d->spool), de->d_name, NULL) == RC_OK &&
+		    !issuers_ask(d->issuers, de->d_name))
 			any = true;
 	(void)closedir(dir);
 	if (!any)
@@ -563,6 +567,8 @@ next_wait(const struct daemon *d)
 		wait = job->due - now;
 	if (d->next_scan - now < wait)
 		wait = d->next_scan - now;
+	if (issuers_due(d->issuers) - now < wait)
+		wait = issuers_due(d->issuers) - now;
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		if (d->grants[i].again != 0 && wait > HURRY)
 			wait = HURRY;
@@ -576,7 +582,9 @@ timers(struct daemon *d)
 
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		grant_tick(&d->grants[i], now);
+	issuers_tick(d->issuers, now);
 	if (now >= d->next_scan) {
+		answer_asks(d);
 		scan(d);
 		targets_look(d->targets, now, lifted, d);
 	} else if ((d->more || d->cur_more) &&
@@ -666,7 +674,8 @@ open_all(struct daemon *d, struct err *e)
 	if ((rc = open_spool(d, e)) != RC_OK || (rc = open_grants(d, e)) != RC_OK ||
 	    (rc = store_open(d->conf->daemon.store, &d->store, e)) != RC_OK ||
 	    (rc = http_new(PACKAGE_NAME "/" PACKAGE_VERSION, &d->http, e)) != RC_OK ||
-	    (rc = pool_new(POOL_THREADS, &d->pool, e)) != RC_OK)
+	    (rc = pool_new(POOL_THREADS, &d->pool, e)) != RC_OK ||
+	    (rc = issuers_open(d, &d->issuers, e)) != RC_OK)
 		return rc;
 	d->jobs = jobs_new((size_t)d->conf->daemon.active_limit);
 	d->targets = targets_new();
@@ -683,6 +692,7 @@ close_all(struct daemon *d)
 	for (size_t i = 0; d->grants != NULL && i < d->conf->naccounts; i++)
 		grant_close(&d->grants[i]);
 	free(d->grants);
+	issuers_close(&d->issuers);
 	http_free(&d->http);
 	jobs_free(&d->jobs);
 	targets_free(&d->targets);

@@ -13,6 +13,7 @@
 #include "err.h"
 #include "grant.h"
 #include "http.h"
+#include "issuer.h"
 #include "jobs.h"
 #include "pool.h"
 #include "spool.h"
@@ -28,7 +29,8 @@ struct daemon {
 	struct jobs *jobs;
 	struct targets *targets;
 	struct grant *grants; /* one an account, in the order of conf->accounts */
-	int watch;            /* inotify; -1: none to be had, then only scans */
+	struct issuers *issuers;
+	int watch; /* inotify; -1: none to be had, then only scans */
 	int watch_new, watch_ask;
 	int stop;           /* readable: stop */
 	struct work *first; /* tries under way, a list */

@@ -29,6 +29,9 @@ struct http_call {
 	char url[HTTP_URL];
 	char bearer[64]; /* "" none */
 	char post[1024];
+	char ca[TMPDIR_SIZE];
+	size_t max_body;
+	int64_t connect_timeout, total_timeout;
 	int file;
 	bool live;
 	void (*done)(const struct http_answer *, void *);
@@ -68,7 +71,14 @@ __wrap_http_start(struct http *h, const struct http_request *req,
 		return err_set(e, rc, "not started");
 	if (++fake_ncalls > FAKE_CALLS)
 		abort();
-	*c = (struct http_call){.file = req->file, .live = true, .done = done, .arg = arg};
+	*c = (struct http_call){.file = req->file,
+	    .max_body = req->max_body,
+	    .connect_timeout = req->connect_timeout,
+	    .total_timeout = req->total_timeout,
+	    .live = true,
+	    .done = done,
+	    .arg = arg};
+	(void)snprintf(c->ca, sizeof(c->ca), "%s", req->ca_file != NULL ? req->ca_file : "");
 	(void)snprintf(c->url, sizeof(c->url), "%s", req->url);
 	(void)snprintf(
 	    c->bearer, sizeof(c->bearer), "%s", req->bearer != NULL ? req->bearer : "");
@@ -179,6 +189,7 @@ fake_configure(void)
 	fake_conf.daemon.retry_min = 10 * CLK_SECOND;
 	fake_conf.daemon.retry_max = CLK_HOUR;
 	fake_conf.daemon.retry_age = 7 * CLK_DAY;
+	fake_conf.daemon.keys_refresh = CLK_HOUR;
 	fake_conf.daemon.max_record = 1 << 20;
 	fake_conf.daemon.max_document = 1 << 20;
 }

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "fake_daemon.h"
+#include "keyfile.h"
 #include "token.h"
 
 static char group[24], state_dir[TMPDIR_SIZE + 16];
@@ -213,6 +214,53 @@ test_no_room(void **state)
 	assert_int_equal(count_get(spool_counts(fake.spool), COUNT_WAITING), 10);
 }
 
+static void
+put_ask(const char *name)
+{
+	tmpdir_write(spool_ask_dir(fake.spool), name, "", 0);
+}
+
+/* A request for keys is no reason to look at the queue, and any other is none for a fetch. */
+static void
+test_asks(void **state)
+{
+	static const char *const others[] = {"wake.1", "keys.none", "keys."};
+	struct keyfile k = {.issuer = "https://id.example.com",
+	    .fetched = FAKE_START,
+	    .tried = FAKE_START,
+	    .jwks = (char *)(uintptr_t) "{\"keys\":[]}",
+	    .jwks_len = 11};
+	char note[128];
+	int n;
+
+	(void)state;
+	fake_account.issuer = k.issuer;
+	n = snprintf(note, sizeof(note),
+	    "%lld https://id.example.com/.well-known/openid-configuration\n",
+	    (long long)FAKE_START);
+	tmpdir_write(spool_keys_dir(fake.spool), "acme.asked", note, (size_t)n);
+	assert_int_equal(keyfile_write(spool_keys_dir(fake.spool), "acme", &k, NULL), RC_OK);
+	fake_pass(2 * CLK_MINUTE);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		put_ask(others[i]);
+	run_once();
+	assert_int_equal(fake_ncalls, 0);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(io_exists(spool_ask_dir(fake.spool), others[i]));
+	put_ask("keys.acme");
+	run_once();
+	assert_int_equal(fake_ncalls, 1);
+	assert_true(str_begins(fake_calls[0].url, k.issuer));
+	assert_false(io_exists(spool_ask_dir(fake.spool), "keys.acme"));
+	/* The daemon ended in that fetch: asked again, it keeps to the pause. */
+	put_ask("keys.acme");
+	run_once();
+	assert_int_equal(fake_ncalls, 1);
+	fake_pass(CLK_MINUTE);
+	run_once();
+	assert_int_equal(fake_ncalls, 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, fake_teardown)
 
 int
@@ -224,6 +272,7 @@ main(void)
 	    TEST(test_unreadable_note),
 	    TEST(test_due),
 	    TEST(test_no_room),
+	    TEST(test_asks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
