@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -35,6 +36,9 @@ struct http {
 	CURLM *multi;
 	struct http_call *first;
 	unsigned running;
+	uint64_t bandwidth; /* bytes a second for all files, 0: no limit */
+	int64_t shared;     /* clk_mono when it was last shared out */
+	int64_t spare;      /* thousandths of bytes that are left of it */
 	char agent[AGENT];
 };
 
@@ -48,8 +52,13 @@ struct http_call {
 	void (*done)(const struct http_answer *, void *);
 	void *arg;
 	const struct guard *guard;
-	int64_t stall; /* 0: no limit */
-	int64_t moved; /* clk_mono of the last sign of life */
+	int (*choose)(const struct http_answer *, const char *, size_t, void *);
+	bool to_file;     /* it is asked for, or was chosen */
+	bool paused;      /* waits for its part of the bandwidth */
+	int64_t credit;   /* bytes it may take now; less than 0: it took more */
+	int64_t deadline; /* clk_mono when it has to be done, 0: no limit */
+	int64_t stall;    /* 0: no limit */
+	int64_t moved;    /* clk_mono of the last sign of life */
 	curl_off_t up, down;
 	unsigned allowed, refused; /* addresses */
 	bool connected;            /* the request was about to be sent */
@@ -138,6 +147,10 @@ call_fate(const struct http_call *c, CURLcode code)
 		return HTTP_FORBIDDEN;
 	case STOP_STALL:
 		return HTTP_STALLED;
+	case STOP_PART:
+		return HTTP_CUT;
+	case STOP_LATE:
+		return c->connected ? HTTP_STALLED : HTTP_NO_CONNECT;
 	case STOP_NOT:
 		break;
 	}
@@ -225,20 +238,40 @@ on_header(char *p, size_t size, size_t n, void *arg)
 	return 0;
 }
 
+/* Where does the body go?  Only the caller knows what this answer would be. */
+static enum http_stop
+ask_where(struct http_call *c, const char *p, size_t n)
+{
+	int file = c->choose(&c->answer, p, n, c->arg);
+
+	if (file == -1)
+		return STOP_NOT;
+	if (file < 0 || http_body_file(&c->body, file, NULL) != RC_OK) {
+		c->body.sys = file < 0 ? EIO : ENOMEM;
+		return STOP_LOCAL;
+	}
+	c->to_file = true;
+	c->deadline = 0;
+	return STOP_NOT;
+}
+
 /* The head is known.  A status before the final one (1xx) is none. */
 static enum http_stop
-body_begin(struct http_call *c)
+body_begin(struct http_call *c, const char *p, size_t n)
 {
 	struct http_answer *a = &c->answer;
 	curl_off_t length = -1;
 	long status = 0;
+	enum http_stop stop = STOP_NOT;
 
 	if (curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
 	    curl_easy_getinfo(c->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) != CURLE_OK)
 		return STOP_LOCAL;
 	a->status = status >= 200 ? (int)status : 0;
 	a->length = length;
-	return http_body_begin(&c->body, a->status, length);
+	if (n > 0 && a->status / 100 == 2 && c->choose != NULL)
+		stop = ask_where(c, p, n);
+	return stop != STOP_NOT ? stop : http_body_begin(&c->body, a, c->head.range);
 }
 
 static size_t
@@ -248,7 +281,14 @@ on_body(char *p, size_t size, size_t n, void *arg)
 
 	c->moved = clk_mono();
 	if (!c->body.begun)
-		c->stop = body_begin(c);
+		c->stop = body_begin(c, p, size * n);
+	if (c->stop == STOP_NOT && c->to_file && c->h->bandwidth > 0) {
+		if (c->credit <= 0) {
+			c->paused = true;
+			return CURL_WRITEFUNC_PAUSE;
+		}
+		c->credit -= (int64_t)(size * n);
+	}
 	if (c->stop == STOP_NOT)
 		c->stop = http_body_add(&c->body, p, size * n);
 	return c->stop == STOP_NOT ? size * n : 0;
@@ -323,7 +363,7 @@ call_judge(struct http_call *c, CURLcode code)
 	char *to = NULL;
 
 	if (!c->body.begun) { /* no body, or none yet; what stopped us before that stays */
-		enum http_stop stop = body_begin(c);
+		enum http_stop stop = body_begin(c, NULL, 0);
 
 		c->stop = c->stop == STOP_NOT && code == CURLE_OK ? stop : c->stop;
 	}
@@ -333,7 +373,9 @@ call_judge(struct http_call *c, CURLcode code)
 		a->fate = HTTP_LOCAL;
 	if (a->fate == HTTP_LOCAL && a->sys == 0)
 		a->sys = code == CURLE_OUT_OF_MEMORY || code == CURLE_OK ? ENOMEM : 0;
-	a->file_len = c->body.to_file ? c->body.got : 0;
+	a->to_file = c->body.to_file;
+	a->file_from = a->to_file ? c->body.base : c->body.from;
+	a->file_len = a->file_from + (a->to_file ? c->body.got : 0);
 	a->body = buf_text(&c->body.memory);
 	a->body_len = c->body.memory.n;
 	if (a->fate == HTTP_ANSWERED &&
@@ -383,6 +425,29 @@ add_bearer(struct http_call *c, const char *bearer, struct err *e)
 	return rc;
 }
 
+/* A line with a value that came from a peer. */
+static bool
+add_tag(struct http_call *c, const char *name, const char *tag)
+{
+	char line[HTTP_VALUE + HTTP_SHORT];
+
+	return (size_t)snprintf(line, sizeof(line), "%s: %s", name, tag) < sizeof(line) &&
+	       http_header_ok(line) && add_header(c, line);
+}
+
+/* Only the rest, only if it is the same, or only if it is another one. */
+static bool
+add_conditions(struct http_call *c, const struct http_request *r)
+{
+	char line[HTTP_SHORT];
+
+	(void)snprintf(line, sizeof(line), "Range: bytes=%" PRIu64 "-", r->from);
+	if (r->from > 0 && (!http_etag_strong(r->if_range) || !add_header(c, line) ||
+			       !add_tag(c, "If-Range", r->if_range)))
+		return false;
+	return r->if_none_match == NULL || add_tag(c, "If-None-Match", r->if_none_match);
+}
+
 static enum rc
 call_headers(struct http_call *c, const struct http_request *r, struct err *e)
 {
@@ -396,6 +461,8 @@ call_headers(struct http_call *c, const struct http_request *r, struct err *e)
 		if (!add_header(c, r->headers[i]))
 			return err_set(e, RC_LATER, "%.200s: no memory", c->where);
 	}
+	if (!add_conditions(c, r))
+		return err_set(e, RC_BAD, "%.200s: an ETag that may not be sent", c->where);
 	/* No waiting for a 100 that few servers send. */
 	if (r->post != NULL && !add_header(c, "Expect:"))
 		return err_set(e, RC_LATER, "%.200s: no memory", c->where);
@@ -455,6 +522,20 @@ as_long(int64_t ms)
 	return (long)(ms < 1 ? 1 : ms > TIME_MAX ? TIME_MAX : ms);
 }
 
+/*
+ * The receive buffer of a transfer to a file.  It is what comes at a time, so with a limit it
+ * is a sixteenth of what may come in a second.
+ */
+static long
+file_buffer(const struct http *h)
+{
+	uint64_t n = h->bandwidth / 16;
+
+	if (h->bandwidth == 0 || n > FILE_BUFFER)
+		return FILE_BUFFER;
+	return n > 1024 ? (long)n : 1024;
+}
+
 static bool
 set_request(struct http_call *c, const struct http_request *r)
 {
@@ -475,9 +556,8 @@ set_request(struct http_call *c, const struct http_request *r)
 	if (r->connect_timeout > 0 &&
 	    !set_long(z, CURLOPT_CONNECTTIMEOUT_MS, as_long(r->connect_timeout)))
 		return false;
-	if (r->total_timeout > 0 && !set_long(z, CURLOPT_TIMEOUT_MS, as_long(r->total_timeout)))
-		return false;
-	return r->file < 0 || set_long(z, CURLOPT_BUFFERSIZE, FILE_BUFFER);
+	return (r->file < 0 && r->choose == NULL) ||
+	       set_long(z, CURLOPT_BUFFERSIZE, file_buffer(c->h));
 }
 
 #define FN(f) ((void (*)(void))(f))
@@ -508,6 +588,9 @@ call_fill(struct http_call *c, const struct http_request *r, const struct http_u
 	c->guard = r->guard;
 	c->stall = r->stall_timeout > 0 ? r->stall_timeout : 0;
 	c->moved = clk_mono();
+	c->deadline = r->total_timeout > 0 ? c->moved + r->total_timeout : 0;
+	c->choose = r->choose;
+	c->to_file = r->file >= 0;
 	c->answer.length = c->answer.retry_after = -1;
 }
 
@@ -598,8 +681,104 @@ http_cancel(struct http *h, struct http_call **call)
 void
 http_progress(const struct http_call *call, uint64_t *got, uint64_t *all)
 {
-	*got = call->body.got;
-	*all = call->answer.length > 0 ? (uint64_t)call->answer.length : 0;
+	uint64_t base = call->body.begun ? call->body.base : call->body.from;
+
+	*got = base + call->body.got;
+	*all = call->answer.length > 0 ? base + (uint64_t)call->answer.length
+				       : call->body.whole;
+}
+
+void
+http_bandwidth(struct http *h, uint64_t bytes)
+{
+	h->bandwidth = bytes;
+	h->shared = clk_mono();
+}
+
+/* The most that a transfer may have saved up: a quarter of a second of all there is. */
+static int64_t
+credit_limit(const struct http *h)
+{
+	return (int64_t)(h->bandwidth / 4) + 1;
+}
+
+static bool
+is_hungry(const struct http *h, const struct http_call *c)
+{
+	return c->to_file && c->credit < credit_limit(h);
+}
+
+/*
+ * Share out what time has brought among those that can use it: a slow transfer leaves its part
+ * to the others.
+ */
+static void
+share(struct http *h)
+{
+	int64_t now = clk_mono(), ms = now - h->shared, n = 0, each;
+
+	h->shared = now;
+	if (h->bandwidth == 0 || ms <= 0)
+		return;
+	for (const struct http_call *c = h->first; c != NULL; c = c->next)
+		n += is_hungry(h, c);
+	h->spare += (int64_t)h->bandwidth * (ms < CLK_SECOND ? ms : CLK_SECOND);
+	if (n == 0 || h->spare / CLK_SECOND < n) {
+		h->spare = n == 0 ? 0 : h->spare;
+		return;
+	}
+	each = h->spare / CLK_SECOND / n;
+	h->spare -= each * n * CLK_SECOND;
+	for (struct http_call *c = h->first; c != NULL; c = c->next)
+		if (is_hungry(h, c))
+			c->credit = c->credit + each < credit_limit(h) ? c->credit + each
+								       : credit_limit(h);
+}
+
+/* One that waits for its part of the bandwidth and has it now. */
+static struct http_call *
+first_fed(const struct http *h)
+{
+	for (struct http_call *c = h->first; c != NULL; c = c->next)
+		if (c->paused && (h->bandwidth == 0 || c->credit > 0))
+			return c;
+	return NULL;
+}
+
+/* Let those go on.  libcurl hands over at once what it holds; that may be the end of one. */
+static void
+feed(struct http *h)
+{
+	struct http_call *c;
+	CURLcode code;
+
+	share(h);
+	while ((c = first_fed(h)) != NULL) {
+		c->paused = false;
+		c->moved = clk_mono();
+		code = curl_easy_pause(c->easy, CURLPAUSE_CONT);
+		if (c->stop != STOP_NOT || (code != CURLE_OK && !c->paused))
+			call_finish(c, code != CURLE_OK ? code : CURLE_WRITE_ERROR);
+	}
+}
+
+/* Milliseconds until the first of them may go on, at most limit. */
+static int
+until_fed(const struct http *h, int limit)
+{
+	int64_t least = limit, n = 0;
+
+	for (const struct http_call *c = h->first; c != NULL; c = c->next)
+		n += is_hungry(h, c);
+	for (const struct http_call *c = h->first; c != NULL; c = c->next) {
+		int64_t ms = c->paused && h->bandwidth > 0
+				 ? (1 - c->credit) * n * CLK_SECOND / (int64_t)h->bandwidth + 1
+				 : limit;
+
+		if (ms < least)
+			least = ms > 0 ? ms : 0;
+	}
+	return (int)least;
 }
 
 /* ---- the client ---- */
@@ -652,28 +831,39 @@ http_running(const struct http *h)
 	return h->running;
 }
 
-/* Milliseconds until a call has been still for too long, at most limit. */
+/* When a call has been still for too long, or has to be done (clk_mono). */
+static int64_t
+call_end(const struct http_call *c)
+{
+	int64_t end = c->deadline != 0 ? c->deadline : INT64_MAX;
+
+	if (c->stall != 0 && c->connected && !c->paused && c->moved + c->stall < end)
+		end = c->moved + c->stall;
+	return end;
+}
+
+/* Milliseconds until the first call is over its time, at most limit. */
 static int
-until_stall(const struct http *h, int limit)
+until_over(const struct http *h, int limit)
 {
 	int64_t now = clk_mono(), least = limit;
 
 	for (const struct http_call *c = h->first; c != NULL; c = c->next) {
-		int64_t left = c->moved + c->stall - now;
+		int64_t end = call_end(c);
 
-		if (c->stall != 0 && c->connected && left < least)
-			least = left > 0 ? left : 0;
+		if (end < now + least)
+			least = end > now ? end - now : 0;
 	}
 	return (int)least;
 }
 
 static struct http_call *
-first_stalled(const struct http *h)
+first_over(const struct http *h)
 {
 	int64_t now = clk_mono();
 
 	for (struct http_call *c = h->first; c != NULL; c = c->next)
-		if (c->stall != 0 && c->connected && now - c->moved >= c->stall)
+		if (call_end(c) <= now)
 			return c;
 	return NULL;
 }
@@ -695,8 +885,9 @@ reap(struct http *h)
 		    c != NULL)
 			call_finish(c, code);
 	}
-	while ((c = first_stalled(h)) != NULL) {
-		c->stop = STOP_STALL;
+	while ((c = first_over(h)) != NULL) {
+		c->stop = c->deadline != 0 && c->deadline <= clk_mono() ? STOP_LATE
+									: STOP_STALL;
 		call_finish(c, CURLE_OPERATION_TIMEDOUT);
 	}
 }
@@ -729,8 +920,8 @@ http_wait(struct http *h, struct pollfd *fds, unsigned n, int timeout, struct er
 	if (n > HTTP_FDS)
 		return err_set(e, RC_BAD, "more than %d descriptors", HTTP_FDS);
 	k = to_curl(fds, n, extra);
-	m = curl_multi_poll(
-	    h->multi, extra, k, until_stall(h, timeout >= 0 ? timeout : INT_MAX), NULL);
+	timeout = until_fed(h, until_over(h, timeout >= 0 ? timeout : INT_MAX));
+	m = curl_multi_poll(h->multi, extra, k, timeout, NULL);
 	if (m != CURLM_OK)
 		return err_set(
 		    e, RC_LATER, "curl_multi_poll failed: %s", curl_multi_strerror(m));
@@ -739,6 +930,7 @@ http_wait(struct http *h, struct pollfd *fds, unsigned n, int timeout, struct er
 		fds[i].revents = 0;
 	if (n > 0 && poll(fds, n, 0) < 0)
 		return err_sys(e, "poll", NULL);
+	feed(h);
 	m = curl_multi_perform(h->multi, &running);
 	reap(h);
 	if (m != CURLM_OK)

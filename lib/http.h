@@ -25,8 +25,10 @@
 			*/
 #define HTTP_URL 16384 /* a longer URL is refused */
 #define HTTP_FDS 64    /* descriptors in one http_wait */
+#define HTTP_NO_FILE (-2)
 
 struct http;
+struct http_answer;
 struct http_call; /* one request under way */
 
 /* What became of the exchange, before the status is looked at. */
@@ -37,7 +39,8 @@ enum http_fate {
 	HTTP_NO_CONNECT, /* refused, unreachable, or no connection in time */
 	HTTP_NO_TLS,     /* certificate or handshake refused */
 	HTTP_STALLED,    /* nothing moved for stall_timeout, or total_timeout is over */
-	HTTP_CUT,        /* the connection broke, or the length does not agree */
+	HTTP_CUT,        /* the connection broke, the length does not agree, or the part is not
+			    the one that was asked for */
 	HTTP_TOO_LARGE,  /* more than the maximum */
 	HTTP_FORBIDDEN,  /* the guard: host, port, scheme or address is not allowed */
 	HTTP_LOCAL,      /* our side: no memory, disk (sys tells) */
@@ -56,6 +59,22 @@ struct http_request {
 	size_t max_body; /* longest answer kept in memory */
 	int file;        /* a 2xx answer's body is written there instead; -1: to memory */
 	uint64_t max_file;
+	uint64_t min_free; /* bytes to be left on the file's disk; 0: not looked at */
+	/*
+	 * Go on with a transfer that broke (RFC 9110 section 14): the file holds `from` bytes
+	 * of what had this ETag and was `whole` bytes long.  Bytes are added to it only if the
+	 * answer is a 206 with exactly the rest; if it is a 200 the file begins anew.  if_range
+	 * is strong.
+	 */
+	uint64_t from, whole;
+	const char *if_range;
+	const char *if_none_match; /* an ETag; the answer may then be a 304 */
+	/*
+	 * Asked once, when a 2xx answer's body begins (n >= 1 bytes of it): a descriptor to
+	 * write it to, -1 to keep it in memory, HTTP_NO_FILE if there should be one and is not.
+	 * What goes to a file has no total_timeout from then on.
+	 */
+	int (*choose)(const struct http_answer *head, const char *p, size_t n, void *arg);
 	int64_t connect_timeout, total_timeout,
 	    stall_timeout; /* milliseconds; total 0: no limit */
 };
@@ -66,10 +85,13 @@ struct http_answer {
 	int sys;          /* errno for HTTP_LOCAL */
 	const char *body; /* in memory, ends in a NUL; "" if it went to the file */
 	size_t body_len;
-	uint64_t file_len; /* bytes written to the file */
-	char sha256[65]; /* of what was written to the file, hexadecimal; "" unless ANSWERED */
-	char md5[33];    /* the same; "" also where the system forbids MD5 */
-	int64_t length;  /* Content-Length, -1: none */
+	bool to_file;       /* the body went to a file */
+	uint64_t file_from; /* bytes that were in the file before, and still are */
+	uint64_t file_len;  /* bytes of the document that are in the file now */
+	char sha256[65];    /* of what was written to the file, hexadecimal; "" unless ANSWERED,
+			       and    after a file that was gone on with */
+	char md5[33];       /* the same; "" also where the system forbids MD5 */
+	int64_t length;     /* Content-Length, -1: none */
 	int64_t retry_after; /* milliseconds from now (seconds or date), -1: none; capped at a
 				day */
 	int64_t
@@ -80,6 +102,7 @@ struct http_answer {
 	char content_md5[HTTP_VALUE];
 	char encryption[HTTP_VALUE];  /* x-amz-server-side-encryption */
 	char disposition[HTTP_VALUE]; /* Content-Disposition */
+	char coding[HTTP_VALUE];      /* Content-Encoding; nothing is decoded here */
 	char text[ERR_TEXT];          /* one line about the failure, without the URL's query */
 };
 
@@ -103,7 +126,13 @@ enum rc http_start(struct http *h, const struct http_request *req,
 /* Ends it without calling done; *call is NULL afterwards.  Also from within a done. */
 void http_cancel(struct http *h, struct http_call **call);
 
-/* Bytes received so far, and the whole (0: not known): for progress. */
+/*
+ * So many bytes a second at most for all answers that go to files together, shared evenly among
+ * them; 0: no limit.
+ */
+void http_bandwidth(struct http *h, uint64_t bytes);
+
+/* Bytes of the body that are there, and the whole (0: not known): for progress. */
 void http_progress(const struct http_call *call, uint64_t *got, uint64_t *all);
 
 /* How many requests are under way. */
@@ -124,6 +153,9 @@ struct http_url {
 	bool userinfo;
 };
 bool http_url(const char *url, struct http_url *out) MUST_CHECK;
+
+/* An ETag that promises the same bytes (RFC 9110 section 8.8.3): quoted, and not weak. */
+bool http_etag_strong(const char *etag) MUST_CHECK;
 
 /*
  * A URL as a person might write it (raw spaces, no path segment before the

@@ -19,6 +19,7 @@
 #define HTTP_HEAD 65536 /* bytes of all header lines of an answer; more is HTTP_CUT */
 #define HTTP_LINE 8192  /* a header line of a request */
 #define HTTP_SHORT 64   /* a Retry-After or Date with its NUL */
+#define HTTP_RANGE 80   /* a Content-Range with its NUL */
 
 /* What is collected from the header lines besides the answer's own fields. */
 struct http_head {
@@ -28,6 +29,7 @@ struct http_head {
 	bool dated;     /* theirs is valid */
 	int64_t theirs; /* their Date */
 	char retry[HTTP_SHORT];
+	char range[HTTP_RANGE]; /* Content-Range */
 };
 
 /*
@@ -39,6 +41,9 @@ bool http_head_line(struct http_head *head, struct http_answer *a, const char *p
 
 /* Fill in what needs several header lines: retry_after, clock_skew. */
 void http_head_finish(const struct http_head *head, struct http_answer *a);
+
+/* "bytes 5-9/10" (RFC 9110 section 14.4), the whole known. false: anything else. */
+bool http_range(const char *text, uint64_t *from, uint64_t *to, uint64_t *whole) MUST_CHECK;
 
 /* An HTTP-date (RFC 9110 section 5.6.7) in milliseconds; false: none. */
 bool http_date(const char *text, int64_t *ms) MUST_CHECK;
@@ -52,15 +57,21 @@ enum http_stop {
 	STOP_LOCAL,  /* disk or memory; http_body.sys tells */
 	STOP_GUARD,  /* the address is not allowed */
 	STOP_STALL,  /* nothing moved */
+	STOP_PART,   /* a part that was not asked for */
+	STOP_LATE,   /* total_timeout is over */
 };
 
 /* Where a body goes: to the file if the status is a 2xx and there is one, else to memory. */
 struct http_body {
 	int file; /* -1: none */
-	uint64_t max_file;
-	bool begun; /* status and announced length are known */
+	uint64_t max_file, min_free;
+	uint64_t from, whole; /* of the request */
+	char if_range[HTTP_VALUE];
+	uint64_t base; /* bytes that were in the file and stay */
+	bool begun;    /* status and announced length are known */
 	bool success, to_file;
 	uint64_t got, limit;
+	uint64_t looked;   /* got when the disk was last looked at */
 	int sys;           /* errno for STOP_LOCAL */
 	struct buf memory; /* wiped: records and tokens come this way */
 	struct hash *sha256, *md5;
@@ -70,8 +81,12 @@ struct http_body {
 enum rc http_body_open(
     struct http_body *b, const struct http_request *r, struct err *e) MUST_CHECK;
 
-/* The head is complete; length is -1 if none was announced. */
-enum http_stop http_body_begin(struct http_body *b, int status, int64_t length) MUST_CHECK;
+/* Write it to this file, though none was asked for.  RC_LATER: no memory. */
+enum rc http_body_file(struct http_body *b, int file, struct err *e) MUST_CHECK;
+
+/* The head is complete: status and length of a are known.  range: Content-Range, "" none. */
+enum http_stop http_body_begin(
+    struct http_body *b, const struct http_answer *a, const char *range) MUST_CHECK;
 enum http_stop http_body_add(struct http_body *b, const char *p, size_t n) MUST_CHECK;
 
 /* All of it came: fill in the digests.  false: no memory. */

@@ -54,9 +54,9 @@ static void
 begin_again(struct http_head *head, struct http_answer *a)
 {
 	head->ended = head->dated = false;
-	head->retry[0] = '\0';
+	head->retry[0] = head->range[0] = '\0';
 	a->content_type[0] = a->etag[0] = a->content_md5[0] = '\0';
-	a->encryption[0] = a->disposition[0] = '\0';
+	a->encryption[0] = a->disposition[0] = a->coding[0] = '\0';
 }
 
 static void
@@ -82,6 +82,10 @@ note_value(
 		keep(a->encryption, sizeof(a->encryption), p, n);
 	else if (str_eq_nocase(name, "content-disposition"))
 		keep(a->disposition, sizeof(a->disposition), p, n);
+	else if (str_eq_nocase(name, "content-encoding"))
+		keep(a->coding, sizeof(a->coding), p, n);
+	else if (str_eq_nocase(name, "content-range"))
+		keep(head->range, sizeof(head->range), p, n);
 	else if (str_eq_nocase(name, "retry-after"))
 		keep(head->retry, sizeof(head->retry), p, n);
 	else if (str_eq_nocase(name, "date"))
@@ -135,6 +139,34 @@ retry_after(const struct http_head *head)
 	return ms - now < CLK_DAY ? ms - now : CLK_DAY;
 }
 
+bool
+http_etag_strong(const char *etag)
+{
+	size_t n = etag != NULL ? strlen(etag) : 0;
+
+	return n > 2 && etag[0] == '"' && etag[n - 1] == '"' &&
+	       memchr(etag + 1, '"', n - 2) == NULL;
+}
+
+bool
+http_range(const char *text, uint64_t *from, uint64_t *to, uint64_t *whole)
+{
+	char first[24], last[24];
+	size_t a, b;
+
+	if (!str_begins(text, "bytes "))
+		return false;
+	text += 6;
+	a = strcspn(text, "-");
+	if (text[a] != '-')
+		return false;
+	b = strcspn(text + a + 1, "/");
+	return text[a + 1 + b] == '/' && str_copy_n(first, sizeof(first), text, a) &&
+	       str_copy_n(last, sizeof(last), text + a + 1, b) &&
+	       str_u64(first, 0, INT64_MAX, from) && str_u64(last, *from, INT64_MAX, to) &&
+	       str_u64(text + a + 1 + b + 1, *to + 1, INT64_MAX, whole);
+}
+
 void
 http_head_finish(const struct http_head *head, struct http_answer *a)
 {
@@ -173,6 +205,8 @@ reason(const struct http_answer *a, enum http_stop stop)
 	case HTTP_STALLED:
 		return stop == STOP_STALL ? "nothing came any more" : "not done in time";
 	case HTTP_CUT:
+		if (stop == STOP_PART)
+			return "a part came that was not asked for";
 		return stop == STOP_HEAD ? "too many headers" : "the answer is cut or no HTTP";
 	case HTTP_TOO_LARGE:
 		return "the answer is too long";

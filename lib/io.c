@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "clk.h"
@@ -159,6 +160,18 @@ enum rc
 io_unlink(int dir, const char *name, struct err *e)
 {
 	return unlinkat(dir, name, 0) == 0 ? RC_OK : err_sys(e, "unlinkat", name);
+}
+
+enum rc
+io_room(int fd, uint64_t *bytes, struct err *e)
+{
+	struct statvfs fs;
+
+	*bytes = 0;
+	if (fstatvfs(fd, &fs) != 0)
+		return err_sys(e, "fstatvfs", NULL);
+	*bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return RC_OK;
 }
 
 bool

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "buf.h"
@@ -49,6 +50,9 @@ enum rc io_move(int from, const char *old, int to, const char *new, struct err *
 
 /* Remove a name; one that is not there is RC_GONE. */
 enum rc io_unlink(int dir, const char *name, struct err *e);
+
+/* Bytes that a user without privileges may still write to fd's file system. */
+enum rc io_room(int fd, uint64_t *bytes, struct err *e) MUST_CHECK;
 
 /* Is there such a name (of any type)? */
 bool io_exists(int dir, const char *name) MUST_CHECK;

@@ -39,6 +39,7 @@
 #include "hash.h"
 #include "http.h"
 #include "http_priv.h"
+#include "io.h"
 #include "str.h"
 #include "tmpdir.h"
 
@@ -139,6 +140,20 @@ static const struct route {
     {"/stuck-error", "HTTP/1.1 500 Oh\r\nContent-Length: 50\r\n\r\nhello", HOLD},
     {"/gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
 	KEEP},
+    {"/rest",
+	"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-11/12\r\nETag: \"v1\"\r\n"
+	"Content-Length: 7\r\n\r\n, world",
+	KEEP},
+    {"/same", "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n", KEEP},
+    {"/pdf",
+	"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 9\r\n\r\n"
+	"%PDF-1.7\n",
+	KEEP},
+    {"/pdf-none",
+	"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 0\r\n\r\n", KEEP},
+    {"/pdf-stuck",
+	"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 50\r\n\r\n%PDF",
+	HOLD},
     {"/cookie", "HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n",
 	KEEP},
 };
@@ -976,6 +991,313 @@ test_too_large(void **state)
 	(void)close(f->r.file);
 }
 
+/* ---- parts ---- */
+
+static void
+test_ranges(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+		uint64_t from, to, whole;
+	} t[] = {{"bytes 5-9/10", true, 5, 9, 10}, {"bytes 0-0/1", true, 0, 0, 1},
+	    {"bytes 7-8/100000000000000", true, 7, 8, UINT64_C(100000000000000)},
+	    {"", 0, 0, 0, 0}, {"bytes", 0, 0, 0, 0}, {"bytes 5-9/*", 0, 0, 0, 0},
+	    {"bytes */10", 0, 0, 0, 0}, {"bytes 9-5/10", 0, 0, 0, 0},
+	    {"bytes 5-10/10", 0, 0, 0, 0}, {"bytes 5-9", 0, 0, 0, 0},
+	    {"bytes 5-9/", 0, 0, 0, 0}, {"bytes -9/10", 0, 0, 0, 0},
+	    {"bytes 5-/10", 0, 0, 0, 0}, {"items 5-9/10", 0, 0, 0, 0},
+	    {"bytes=5-9/10", 0, 0, 0, 0}, {"bytes +5-9/10", 0, 0, 0, 0},
+	    {"bytes 5 - 9/10", 0, 0, 0, 0}, {"bytes 5-9/10 ", 0, 0, 0, 0},
+	    {"bytes 5-9/99999999999999999999999999", 0, 0, 0, 0},
+	    {"bytes 18446744073709551616-9/10", 0, 0, 0, 0}};
+	uint64_t from, to, whole;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(t); i++) {
+		if (http_range(t[i].text, &from, &to, &whole) != t[i].ok)
+			fail_msg("\"%s\"", t[i].text);
+		if (t[i].ok)
+			assert_true(from == t[i].from && to == t[i].to && whole == t[i].whole);
+	}
+	assert_true(http_etag_strong("\"a\""));
+	assert_false(http_etag_strong("W/\"a\""));
+	assert_false(http_etag_strong("\"\""));
+	assert_false(http_etag_strong("a"));
+	assert_false(http_etag_strong("\"a\"b\""));
+	assert_false(http_etag_strong(""));
+	assert_false(http_etag_strong(NULL));
+}
+
+/* A file that holds "hello", and a request for what comes after it. */
+static void
+part(struct fixture *f, const char *held, uint64_t whole)
+{
+	if (f->r.file >= 0)
+		(void)close(f->r.file);
+	f->r.file = scratch_file();
+	assert_int_equal(write(f->r.file, held, strlen(held)), strlen(held));
+	f->r.max_file = 100;
+	f->r.from = 5;
+	f->r.whole = whole;
+	f->r.if_range = "\"v1\"";
+}
+
+static void
+holds(const struct fixture *f, const char *want)
+{
+	char got[200] = "";
+
+	assert_true(pread(f->r.file, got, sizeof(got) - 1, 0) >= 0);
+	assert_string_equal(got, want);
+}
+
+static void
+test_resume(void **state)
+{
+	struct fixture *f = *state;
+
+	part(f, "hello", 12);
+	expect(f, "/rest", HTTP_ANSWERED, 206);
+	holds(f, "hello, world");
+	assert_true(f->a.to_file);
+	assert_int_equal(f->a.file_from, 5);
+	assert_int_equal(f->a.file_len, 12);
+	assert_string_equal(
+	    f->a.sha256, ""); /* of all that is in the file nobody knows it here */
+	assert_string_equal(f->a.md5, "");
+	part(f, "hello, wo", 0); /* what is beyond the part that is known goes */
+	expect(f, "/rest", HTTP_ANSWERED, 206);
+	holds(f, "hello, world");
+	/* the whole instead: another object, or a host that knows no parts */
+	part(f, "HELLO, WORLD", 12);
+	expect(f, "/ok", HTTP_ANSWERED, 200);
+	holds(f, "hello");
+	assert_int_equal(f->a.file_from, 0);
+	assert_int_equal(f->a.file_len, 5);
+	assert_string_equal(
+	    f->a.sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+	/* errors leave it as it is */
+	part(f, "hello", 12);
+	expect(f, "/404", HTTP_ANSWERED, 404);
+	holds(f, "hello");
+	assert_false(f->a.to_file);
+	assert_int_equal(f->a.file_len, 5);
+	part(f, "hello", 12);
+	f->r.max_file = 11;
+	expect(f, "/rest", HTTP_TOO_LARGE, 206);
+	holds(f, "hello");
+	/* both conditions are sent, and nothing else of that kind */
+	f->r.file = -1;
+	expect(f, "/echo", HTTP_ANSWERED, 200);
+	assert_int_equal(times(f->body, "\r\nRange: bytes=5-\r\n"), 1);
+	assert_int_equal(times(f->body, "\r\nIf-Range: \"v1\"\r\n"), 1);
+	assert_int_equal(times(f->body, "If-None-Match"), 0);
+	assert_int_equal(times(f->body, "Accept-Encoding"), 0);
+}
+
+/* A part that is not exactly the one that was asked for: not a byte of it is kept. */
+static void
+test_wrong_parts(void **state)
+{
+	static const char *const heads[] = {
+	    "Content-Range: bytes 4-11/12\r\nETag: \"v1\"\r\nContent-Length: 8",
+	    "Content-Range: bytes 6-11/12\r\nETag: \"v1\"\r\nContent-Length: 6",
+	    "Content-Range: bytes 5-10/12\r\nETag: \"v1\"\r\nContent-Length: 6",
+	    "Content-Range: bytes 5-11/12\r\nETag: \"v2\"\r\nContent-Length: 7",
+	    "Content-Range: bytes 5-11/12\r\nETag: W/\"v1\"\r\nContent-Length: 7",
+	    "Content-Range: bytes 5-12/13\r\nETag: \"v1\"\r\nContent-Length: 8",
+	    "Content-Range: bytes 5-11/12\r\nETag: \"v1\"\r\nContent-Length: 6",
+	    "Content-Range: bytes 5-11/*\r\nETag: \"v1\"\r\nContent-Length: 7",
+	    "Content-Range: bytes=5-11/12\r\nContent-Length: 7", "Content-Length: 7",
+	    "Content-Type: multipart/byteranges; boundary=x\r\nContent-Length: 7"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT(heads); i++) {
+		part(f, "hello", 12);
+		can(f, "HTTP/1.1 206 Partial Content\r\n%s\r\n\r\nXXXXXXXX", heads[i]);
+		expect(f, "/canned", HTTP_CUT, 206);
+		holds(f, "hello");
+		assert_int_equal(f->a.file_len, 5);
+		assert_non_null(strstr(f->a.text, "not asked for"));
+	}
+	/* a 206 that nobody asked for */
+	f->r.from = 0;
+	expect(f, "/rest", HTTP_CUT, 206);
+	/* an ETag that is weak, or none, cannot promise anything */
+	f->r.from = 5;
+	f->r.if_range = "W/\"v1\"";
+	refuse(f, RC_BAD);
+	f->r.if_range = NULL;
+	refuse(f, RC_BAD);
+	f->r.from = 0;
+	f->r.if_none_match = "\"a\"\r\nX: y";
+	refuse(f, RC_BAD);
+	f->r.if_none_match = "\"v1\"";
+	expect(f, "/same", HTTP_ANSWERED, 304);
+	assert_string_equal(f->a.etag, "\"v1\"");
+	assert_int_equal(f->a.file_len, 0);
+	(void)close(f->r.file);
+}
+
+/* The rest breaks off as well: what came of it is in the file and counted. */
+static void
+test_resume_cut(void **state)
+{
+	struct fixture *f = *state;
+
+	part(f, "hello", 12);
+	can(f, "HTTP/1.1 206 P\r\nContent-Range: bytes 5-11/12\r\nETag: \"v1\"\r\n"
+	       "Content-Length: 7\r\n\r\n, wo");
+	expect(f, "/canned", HTTP_CUT, 206);
+	holds(f, "hello, wo");
+	assert_int_equal(f->a.file_from, 5);
+	assert_int_equal(f->a.file_len, 9);
+	(void)close(f->r.file);
+}
+
+static void
+test_room(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	uint64_t room;
+
+	f->r.file = scratch_file();
+	f->r.max_file = UINT64_MAX;
+	assert_int_equal(io_room(f->r.file, &room, &f->e), RC_OK);
+	f->r.min_free = UINT64_MAX / 2;
+	expect(f, "/ok", HTTP_LOCAL, 200);
+	assert_int_equal(f->a.sys, ENOSPC);
+	f->r.min_free = room / 2; /* enough before, not after it, by what is announced */
+	can(f, "HTTP/1.1 200 OK\r\nContent-Length: %" PRIu64 "\r\n\r\nx", room);
+	expect(f, "/canned", HTTP_LOCAL, 200);
+	assert_int_equal(f->a.sys, ENOSPC);
+	assert_int_equal(fstat(f->r.file, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	f->r.min_free = 1;
+	expect(f, "/ok", HTTP_ANSWERED, 200);
+	(void)close(f->r.file);
+}
+
+/* ---- where an answer goes ---- */
+
+static struct {
+	unsigned asked;
+	int give;
+	char first[8];
+} chosen;
+
+static int
+choose(const struct http_answer *a, const char *p, size_t n, void *arg)
+{
+	(void)arg;
+	chosen.asked++;
+	(void)!str_copy_n(chosen.first, sizeof(chosen.first), p, n < 4 ? n : 4);
+	return str_eq(a->content_type, "application/pdf") ? chosen.give : -1;
+}
+
+static void
+test_choose(void **state)
+{
+	struct fixture *f = *state;
+
+	memset(&chosen, 0, sizeof(chosen));
+	chosen.give = scratch_file();
+	f->r.choose = choose;
+	f->r.max_file = 9;
+	f->r.max_body = 5;
+	expect(f, "/ok", HTTP_ANSWERED, 200);
+	assert_string_equal(f->body, "hello");
+	assert_false(f->a.to_file);
+	expect(f, "/404", HTTP_ANSWERED, 404);
+	assert_int_equal(chosen.asked, 1); /* only about a good answer */
+	expect(f, "/pdf", HTTP_ANSWERED, 200);
+	assert_int_equal(chosen.asked, 2);
+	assert_string_equal(chosen.first, "%PDF");
+	assert_true(f->a.to_file);
+	assert_int_equal(f->a.file_len, 9);
+	assert_int_equal(strlen(f->a.sha256), 64);
+	assert_int_equal(strlen(f->a.md5), 32);
+	f->r.file = chosen.give;
+	holds(f, "%PDF-1.7\n");
+	f->r.file = -1;
+	expect(f, "/pdf-none", HTTP_ANSWERED, 200);
+	assert_int_equal(chosen.asked, 2);
+	f->r.max_file = 8;
+	expect(f, "/pdf", HTTP_TOO_LARGE, 200);
+	f->r.max_file = 9;
+	(void)close(chosen.give);
+	chosen.give = HTTP_NO_FILE;
+	expect(f, "/pdf", HTTP_LOCAL, 200);
+}
+
+/* ---- bandwidth ---- */
+
+struct lane {
+	struct http_call *call;
+	int file;
+	bool done;
+	uint64_t other; /* bytes that the other one had when this one was done */
+	struct lane *beside;
+};
+
+static void
+on_lane(const struct http_answer *a, void *arg)
+{
+	struct lane *l = arg;
+	uint64_t all;
+
+	assert_int_equal(a->fate, HTTP_ANSWERED);
+	assert_int_equal(a->file_len, 150000);
+	if (l->beside->call != NULL)
+		http_progress(l->beside->call, &l->other, &all);
+	l->call = NULL;
+	l->done = true;
+}
+
+static int64_t
+race(struct fixture *f, struct lane lanes[2])
+{
+	int64_t begun = clk_mono();
+
+	for (int i = 0; i < 2; i++) {
+		lanes[i] = (struct lane){.file = scratch_file(), .beside = &lanes[1 - i]};
+		f->r.file = lanes[i].file;
+		assert_int_equal(
+		    http_start(f->h, &f->r, on_lane, &lanes[i], &lanes[i].call, &f->e), RC_OK);
+	}
+	while (!lanes[0].done || !lanes[1].done) {
+		assert_int_equal(http_wait(f->h, NULL, 0, 1000, &f->e), RC_OK);
+		assert_true(clk_mono() - begun < PATIENCE);
+	}
+	(void)close(lanes[0].file);
+	(void)close(lanes[1].file);
+	return clk_mono() - begun;
+}
+
+static void
+test_bandwidth(void **state)
+{
+	struct fixture *f = *state;
+	struct lane lanes[2];
+	uint64_t other;
+	int64_t took;
+
+	go_to(f, "/size/200/l/150000");
+	f->r.max_file = 150000;
+	http_bandwidth(f->h, 200000);
+	took = race(f, lanes);
+	other = lanes[0].other > lanes[1].other ? lanes[0].other : lanes[1].other;
+	if (took <
+	    1000) /* 300,000 bytes at 200,000 a second: 1.5 s, and a first burst is free */
+		fail_msg("%" PRId64 " ms", took);
+	if (other < 75000)
+		fail_msg("one was done, the other had %" PRIu64, other);
+	http_bandwidth(f->h, 0);
+	assert_true(race(f, lanes) < took);
+}
+
 /* ---- failures ---- */
 
 /* /canned has a head of about n bytes, in lines of 1000. */
@@ -1057,7 +1379,7 @@ still_mono(void)
 
 /* Nothing happens to f->url until the clock goes, and then the call ends. */
 static void
-stall(struct fixture *f, const char *path, uint64_t body, int status)
+stall_by(struct fixture *f, const char *path, uint64_t body, int status, int64_t ms)
 {
 	struct pollfd p = {.fd = f->s->arrived[0], .events = POLLIN};
 	struct http_call *call;
@@ -1072,7 +1394,7 @@ stall(struct fixture *f, const char *path, uint64_t body, int status)
 		http_progress(call, &got, &all);
 	}
 	assert_int_equal(read(p.fd, &one, 1), 1);
-	still_time += 999;
+	still_time += ms - 1;
 	assert_int_equal(http_wait(f->h, NULL, 0, 0, &f->e), RC_OK);
 	assert_int_equal(f->calls, 0);
 	still_time++;
@@ -1080,7 +1402,33 @@ stall(struct fixture *f, const char *path, uint64_t body, int status)
 	assert_int_equal(f->calls, 1);
 	assert_int_equal(f->a.fate, HTTP_STALLED);
 	assert_int_equal(f->a.status, status);
+}
+
+static void
+stall(struct fixture *f, const char *path, uint64_t body, int status)
+{
+	stall_by(f, path, body, status, 1000);
 	assert_non_null(strstr(f->a.text, "nothing came"));
+}
+
+/* total_timeout is for calls; a file is bounded by stall_timeout. */
+static void
+test_choose_time(void **state)
+{
+	struct fixture *f = *state;
+
+	memset(&chosen, 0, sizeof(chosen));
+	chosen.give = scratch_file();
+	f->r.choose = choose;
+	f->r.max_file = 100;
+	clk_replace(NULL, still_mono);
+	f->r.stall_timeout = 5000;
+	f->r.total_timeout = 1000;
+	stall_by(f, "/stuck", 5, 200, 1000);
+	assert_non_null(strstr(f->a.text, "in time"));
+	stall_by(f, "/pdf-stuck", 4, 200, 5000);
+	assert_non_null(strstr(f->a.text, "any more"));
+	(void)close(chosen.give);
 }
 
 static void
@@ -1721,6 +2069,14 @@ main(void)
 	    TEST(test_stalls),
 	    TEST(test_total),
 	    TEST(test_slow_names),
+	    TEST(test_resume),
+	    TEST(test_wrong_parts),
+	    TEST(test_resume_cut),
+	    TEST(test_room),
+	    TEST(test_choose),
+	    TEST(test_choose_time),
+	    TEST(test_bandwidth),
+	    cmocka_unit_test(test_ranges),
 	    cmocka_unit_test(test_fates),
 	    TEST(test_many),
 	    TEST(test_cancel),
