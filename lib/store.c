@@ -28,36 +28,109 @@
 #define RECORD "record.json"
 #define META "document.json"
 #define GRAVE "deleted.json"
-#define VERSION_HEX 16 /* digits of a digest in the name of a version */
+#define VERSIONS "versions"
+#define PART "part."
+#define PART_TEXT ".json"
+#define PART_FILE (NAME_SIZE + sizeof(PART) + sizeof(PART_TEXT))
+#define PART_AGE CLK_DAY /* a part that lies longer is not gone on with */
+#define VERSION_HEX 16   /* digits of a digest in the name of a version */
 
 struct store {
 	int root;
-	int tmp; /* .tmp, emptied at start */
+	int tmp; /* .tmp: documents on their way */
 };
 
-/* What a crash left of downloads is of no use: each try begins anew. */
-static void
-empty_folder(int dir)
+/* Call fn for each name in a folder; stops at the first that is not RC_OK. */
+static enum rc
+each_name(int dir, enum rc (*fn)(int dir, const char *name, void *arg, struct err *e),
+    void *arg, struct err *e)
 {
 	const struct dirent *de;
+	enum rc rc;
 	DIR *d;
 	int fd;
 
-	if (io_open_dir(dir, ".", &fd, NULL) != RC_OK)
-		return;
+	if ((rc = io_open_dir(dir, ".", &fd, e)) != RC_OK)
+		return rc;
 	if ((d = fdopendir(fd)) == NULL) {
+		rc = err_sys(e, "fdopendir", NULL);
 		io_close(&fd);
-		return;
+		return rc;
 	}
-	while ((de = readdir(d)) != NULL)
+	while (rc == RC_OK && (de = readdir(d)) != NULL)
 		if (!str_eq(de->d_name, ".") && !str_eq(de->d_name, ".."))
-			(void)io_unlink(dir, de->d_name, NULL);
+			rc = fn(dir, de->d_name, arg, e);
 	(void)closedir(d);
+	return rc;
+}
+
+static enum rc
+remove_name(int dir, const char *name, void *arg, struct err *e)
+{
+	enum rc rc = io_unlink(dir, name, e);
+
+	(void)arg;
+	return rc == RC_GONE ? RC_OK : rc;
+}
+
+/* ---- documents that are on their way ---- */
+
+struct sweep {
+	int64_t parts, others; /* what is older goes */
+};
+
+/* The two files of a document that was put aside: "part.NAME" and "part.NAME.json". */
+static bool
+part_files(const char *name, char data[PART_FILE], char text[PART_FILE])
+{
+	if (!str_only(name, "._-", 1, NAME_SIZE - 1))
+		return false;
+	(void)snprintf(data, PART_FILE, PART "%s", name);
+	(void)snprintf(text, PART_FILE, PART "%s" PART_TEXT, name);
+	return true;
+}
+
+/* Is this one of the two, and the other one there? */
+static bool
+is_of_pair(int dir, const char *file)
+{
+	size_t n = strlen(file), k = strlen(PART_TEXT);
+	char other[PART_FILE];
+
+	if (!str_begins(file, PART))
+		return false;
+	if (n > k && str_eq(file + n - k, PART_TEXT))
+		return str_copy_n(other, sizeof(other), file, n - k) && io_exists(dir, other);
+	return str_copy(other, sizeof(other) - k, file) &&
+	       str_copy(other + n, k + 1, PART_TEXT) && io_exists(dir, other);
+}
+
+static enum rc
+sweep_name(int dir, const char *name, void *arg, struct err *e)
+{
+	const struct sweep *s = arg;
+	struct stat st;
+
+	(void)e;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (int64_t)st.st_mtim.tv_sec * CLK_SECOND <
+		(is_of_pair(dir, name) ? s->parts : s->others))
+		(void)io_unlink(dir, name, NULL);
+	return RC_OK;
+}
+
+void
+store_sweep(struct store *st, int64_t before)
+{
+	struct sweep s = {before, before};
+
+	(void)!each_name(st->tmp, sweep_name, &s, NULL);
 }
 
 enum rc
 store_open(const char *path, struct store **out, struct err *e)
 {
+	struct sweep all = {clk_wall() - PART_AGE, INT64_MAX};
 	struct store *st = calloc(1, sizeof(*st));
 	enum rc rc;
 
@@ -77,7 +150,7 @@ store_open(const char *path, struct store **out, struct err *e)
 		store_close(&st);
 		return rc;
 	}
-	empty_folder(st->tmp);
+	(void)!each_name(st->tmp, sweep_name, &all, NULL);
 	*out = st;
 	return RC_OK;
 }
@@ -155,9 +228,39 @@ store_record(
 	return rc;
 }
 
+static enum rc
+remove_but_grave(int dir, const char *name, void *arg, struct err *e)
+{
+	enum rc rc;
+	int fd;
+
+	if (str_eq(name, GRAVE))
+		return RC_OK;
+	if (!str_eq(name, VERSIONS))
+		return remove_name(dir, name, arg, e);
+	if ((rc = io_open_dir(dir, name, &fd, e)) != RC_OK)
+		return rc;
+	rc = each_name(fd, remove_name, NULL, e);
+	io_close(&fd);
+	if (rc == RC_OK && unlinkat(dir, name, AT_REMOVEDIR) != 0)
+		rc = err_sys(e, "unlinkat", name);
+	return rc;
+}
+
+/* The description first, so that none is ever left without its file. */
+static enum rc
+clear_place(int dir, struct err *e)
+{
+	enum rc rc = remove_name(dir, META, NULL, e);
+
+	if (rc == RC_OK)
+		rc = each_name(dir, remove_but_grave, NULL, e);
+	return rc == RC_OK ? io_sync_dir(dir, e) : rc;
+}
+
 enum rc
 store_tombstone(struct store *st, const struct store_place *at, const char *event, int64_t now,
-    struct err *e)
+    bool clear, struct err *e)
 {
 	struct buf b = BUF_INIT(STORE_META);
 	char stamp[CLK_TEXT];
@@ -167,11 +270,14 @@ store_tombstone(struct store *st, const struct store_place *at, const char *even
 	if ((rc = open_place(st, at, true, &fd, e)) != RC_OK)
 		return rc;
 	clk_rfc3339(now, stamp);
-	buf_fmt(&b, "{\n  \"deleted\": \"%s\",\n  \"event\": ", stamp);
+	buf_fmt(&b, "{\n  \"deleted\": \"%s\",\n  \"removed\": %s,\n  \"event\": ", stamp,
+	    clear ? "true" : "false");
 	buf_json(&b, event);
 	buf_str(&b, "\n}\n");
 	if (!io_exists(fd, GRAVE) && (rc = buf_state(&b, e)) == RC_OK)
 		rc = io_replace(fd, GRAVE, STORE_FILE, b.p, b.n, e);
+	if (rc == RC_OK && clear)
+		rc = clear_place(fd, e);
 	buf_free(&b);
 	io_close(&fd);
 	return rc;
@@ -189,11 +295,12 @@ static enum rc
 write_meta(int dir, const char *file, const struct store_meta *m, struct err *e)
 {
 	struct buf b = BUF_INIT(STORE_META);
-	char when[CLK_TEXT], stored[CLK_TEXT];
+	char when[CLK_TEXT], stored[CLK_TEXT], fetched[CLK_TEXT];
 	enum rc rc;
 
 	clk_rfc3339(m->event_time, when);
 	clk_rfc3339(m->stored, stored);
+	clk_rfc3339(m->fetched, fetched);
 	buf_str(&b, "{\n");
 	buf_fmt(
 	    &b, "  \"file\": \"document%s\",\n  \"size\": %" PRIu64 ",\n", m->suffix, m->size);
@@ -203,7 +310,12 @@ write_meta(int dir, const char *file, const struct store_meta *m, struct err *e)
 	put_text(&b, "originalName", m->original, ",\n");
 	put_text(&b, "event", m->event, ",\n");
 	put_text(&b, "received", when, ",\n");
-	put_text(&b, "stored", stored, "\n}\n");
+	put_text(&b, "stored", stored, ",\n");
+	put_text(&b, "fetched", fetched, ",\n");
+	put_text(&b, "etag", m->etag, ",\n");
+	put_text(&b, "source", m->source, m->warning[0] != '\0' ? ",\n" : "\n}\n");
+	if (m->warning[0] != '\0')
+		put_text(&b, "warning", m->warning, "\n}\n");
 	if ((rc = buf_state(&b, e)) == RC_OK)
 		rc = io_replace(dir, file, STORE_FILE, b.p, b.n, e);
 	buf_free(&b);
@@ -242,6 +354,11 @@ read_meta(int dir, struct store_meta *m, struct err *e)
 	m->size = (uint64_t)size;
 	(void)!member(doc, "mediaType", m->media_type, sizeof(m->media_type));
 	(void)!member(doc, "originalName", m->original, sizeof(m->original));
+	(void)!member(doc, "etag", m->etag, sizeof(m->etag));
+	(void)!member(doc, "source", m->source, sizeof(m->source));
+	(void)!member(doc, "warning", m->warning, sizeof(m->warning));
+	if (!member(doc, "fetched", when, sizeof(when)) || !clk_parse(when, &m->fetched))
+		m->fetched = 0;
 	if (!member(doc, "received", when, sizeof(when)) || !clk_parse(when, &m->event_time))
 		m->event_time = 0;
 	if (!member(doc, "stored", when, sizeof(when)) || !clk_parse(when, &m->stored))
@@ -252,12 +369,13 @@ out:
 	return rc;
 }
 
-/* A suffix that was written by us is trusted no more than any other. */
+/* A suffix that was written by us is trusted no more than any other; META is not a document's.
+ */
 static bool
 suffix_ok(const char *suffix)
 {
-	return suffix[0] == '\0' ||
-	       (suffix[0] == '.' && str_only(suffix + 1, "", 1, STORE_SUFFIX - 2));
+	return suffix[0] == '\0' || (suffix[0] == '.' && !str_eq_nocase(suffix, ".json") &&
+					str_only(suffix + 1, "", 1, STORE_SUFFIX - 2));
 }
 
 static enum rc
@@ -317,6 +435,108 @@ store_abort(struct store *st, struct store_doc *doc)
 	doc->tmp[0] = '\0';
 }
 
+static enum rc
+write_part(struct store *st, const char *file, const struct store_part *part, struct err *e)
+{
+	struct buf b = BUF_INIT(STORE_META);
+	enum rc rc;
+
+	buf_fmt(&b, "{\n  \"have\": %" PRIu64 ",\n  \"whole\": %" PRIu64 ",\n", part->have,
+	    part->whole);
+	put_text(&b, "source", part->source, ",\n");
+	put_text(&b, "etag", part->etag, "\n}\n");
+	if ((rc = buf_state(&b, e)) == RC_OK)
+		rc = io_replace(st->tmp, file, 0600, b.p, b.n, e);
+	buf_free(&b);
+	return rc;
+}
+
+static enum rc
+read_part(struct store *st, const char *file, struct store_part *part, struct err *e)
+{
+	struct buf b = BUF_INIT(STORE_META);
+	struct json *doc = NULL;
+	int64_t have = 0, whole = 0;
+	enum rc rc;
+
+	memset(part, 0, sizeof(*part));
+	if ((rc = io_read_file(st->tmp, file, &b, e)) != RC_OK ||
+	    (rc = json_parse(buf_text(&b), b.n, &doc, e)) != RC_OK)
+		goto out;
+	if (!member(doc, "source", part->source, sizeof(part->source)) ||
+	    !member(doc, "etag", part->etag, sizeof(part->etag)) ||
+	    !json_int(json_get(doc, "have"), 1, INT64_MAX, &have) ||
+	    !json_int(json_get(doc, "whole"), 0, INT64_MAX, &whole))
+		rc = err_set(e, RC_BAD, "%.200s does not describe a part", file);
+	part->have = (uint64_t)have;
+	part->whole = (uint64_t)whole;
+out:
+	json_free(&doc);
+	buf_free(&b);
+	return rc;
+}
+
+enum rc
+store_keep(struct store *st, struct store_doc *doc, const char *name,
+    const struct store_part *part, struct err *e)
+{
+	char data[PART_FILE], text[PART_FILE];
+	enum rc rc;
+
+	if (!part_files(name, data, text)) {
+		store_abort(st, doc);
+		return err_set(e, RC_BAD, "not a name of an event");
+	}
+	(void)io_unlink(st->tmp, text, NULL);
+	if ((rc = io_sync_close(&doc->fd, e)) == RC_OK && !str_eq(doc->tmp, data) &&
+	    renameat(st->tmp, doc->tmp, st->tmp, data) != 0)
+		rc = err_sys(e, "renameat", data);
+	else if (rc == RC_OK)
+		rc = write_part(st, text, part, e); /* syncs the folder, and with it the name */
+	if (rc != RC_OK) {
+		store_abort(st, doc);
+		store_forget(st, name);
+	}
+	doc->tmp[0] = '\0';
+	return rc;
+}
+
+enum rc
+store_resume(struct store *st, const char *name, struct store_doc *doc, struct store_part *part,
+    struct err *e)
+{
+	char data[PART_FILE], text[PART_FILE];
+	struct stat s;
+	enum rc rc;
+
+	*doc = (struct store_doc){.fd = -1};
+	if (!part_files(name, data, text) || !io_exists(st->tmp, text))
+		return err_set(e, RC_GONE, "nothing was put aside");
+	if ((rc = read_part(st, text, part, e)) != RC_OK) {
+		store_forget(st, name);
+		return err_set(e, RC_GONE, "what was put aside is not described");
+	}
+	(void)io_unlink(st->tmp, text, NULL);
+	doc->fd = openat(st->tmp, data, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	(void)!str_copy(doc->tmp, sizeof(doc->tmp), data);
+	if (doc->fd >= 0 && fstat(doc->fd, &s) == 0 && S_ISREG(s.st_mode) &&
+	    (uint64_t)s.st_size >= part->have && ftruncate(doc->fd, (off_t)part->have) == 0)
+		return RC_OK;
+	store_abort(st, doc);
+	return err_set(e, RC_GONE, "what was put aside is shorter than it should be");
+}
+
+void
+store_forget(struct store *st, const char *name)
+{
+	char data[PART_FILE], text[PART_FILE];
+
+	if (!part_files(name, data, text))
+		return;
+	(void)io_unlink(st->tmp, text, NULL);
+	(void)io_unlink(st->tmp, data, NULL);
+}
+
 /*
  * Put the document that is there aside, under the event that brought it and its content: the
  * same event, done again, may bring another one.  Then its description is removed: one that is
@@ -334,7 +554,7 @@ keep_version(int dir, const struct store_meta *old, struct err *e)
 	    !str_only(old->sha256, "", HASH_HEX - 1, HASH_HEX - 1))
 		return err_set(e, RC_BAD, META " does not name an event and a digest");
 	if ((rc = document_file(old, file, e)) != RC_OK ||
-	    (rc = enter(dir, "versions", true, &fd, e)) != RC_OK)
+	    (rc = enter(dir, VERSIONS, true, &fd, e)) != RC_OK)
 		return rc;
 	(void)snprintf(name, sizeof(name), "%s.%.*s", old->event, VERSION_HEX, old->sha256);
 	(void)snprintf(kept, sizeof(kept), "%s%s", name, old->suffix);
@@ -370,6 +590,45 @@ install(struct store *st, int dir, struct store_doc *doc, const struct store_met
 	return write_meta(dir, META, meta, e);
 }
 
+/* The same bytes once more: what their host says of them now. */
+static enum rc
+renew(int dir, struct store_meta *old, const struct store_meta *now, struct err *e)
+{
+	(void)!str_copy(old->etag, sizeof(old->etag), now->etag);
+	(void)!str_copy(old->source, sizeof(old->source), now->source);
+	old->fetched = now->fetched;
+	return write_meta(dir, META, old, e);
+}
+
+/* Does a tombstone say that nothing is to be here any more? */
+static bool
+is_cleared(int dir)
+{
+	struct buf b = BUF_INIT(STORE_META);
+	bool is = io_read_file(dir, GRAVE, &b, NULL) == RC_OK &&
+		  strstr(buf_text(&b), "\"removed\": true") != NULL;
+
+	buf_free(&b);
+	return is;
+}
+
+enum rc
+store_confirm(struct store *st, const struct store_place *at, int64_t now, struct err *e)
+{
+	struct store_meta m;
+	enum rc rc;
+	int dir;
+
+	if ((rc = open_place(st, at, false, &dir, e)) != RC_OK)
+		return rc;
+	if ((rc = read_meta(dir, &m, e)) == RC_OK) {
+		m.fetched = now;
+		rc = write_meta(dir, META, &m, e);
+	}
+	io_close(&dir);
+	return rc;
+}
+
 enum rc
 store_commit(struct store *st, const struct store_place *at, struct store_doc *doc,
     const struct store_meta *meta, struct err *e)
@@ -382,10 +641,15 @@ store_commit(struct store *st, const struct store_place *at, struct store_doc *d
 	if ((rc = document_file(meta, file, e)) != RC_OK ||
 	    (rc = open_place(st, at, true, &dir, e)) != RC_OK)
 		goto out;
+	if (io_exists(dir, GRAVE)) {
+		rc = err_set(e, RC_GONE, "the object was deleted before");
+		goto out;
+	}
 	rc = read_meta(dir, &old, e);
 	if (rc == RC_OK && str_eq(old.sha256, meta->sha256) &&
 	    document_file(&old, file, e) == RC_OK && io_exists(dir, file)) {
-		rc = err_set(e, RC_EXISTS, "the same document is there already");
+		if ((rc = renew(dir, &old, meta, e)) == RC_OK)
+			rc = err_set(e, RC_EXISTS, "the same document is there already");
 		goto out;
 	}
 	/* A disk that is full shows here, before anything is moved. */
@@ -397,6 +661,10 @@ store_commit(struct store *st, const struct store_place *at, struct store_doc *d
 		rc = RC_OK; /* the first one */
 	if (rc == RC_OK)
 		rc = install(st, dir, doc, meta, e);
+	if (rc == RC_OK && is_cleared(dir)) { /* deleted meanwhile */
+		rc = clear_place(dir, e);
+		rc = rc == RC_OK ? err_set(e, RC_GONE, "the object was deleted meanwhile") : rc;
+	}
 out:
 	io_close(&dir);
 	store_abort(st, doc);

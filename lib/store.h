@@ -30,7 +30,14 @@ struct store_place { /* one object; the texts are borrowed */
 
 struct store_doc { /* a document on its way in */
 	int fd;    /* read and write */
-	char tmp[64];
+	char tmp[NAME_SIZE + 8];
+};
+
+/* What the beginning of a document is the beginning of: enough to go on with it. */
+struct store_part {
+	char etag[STORE_TEXT]; /* strong */
+	char source[HASH_HEX]; /* digest of where it came from, without the query */
+	uint64_t have, whole;  /* bytes; whole 0: not known */
 };
 
 struct store_meta {
@@ -40,11 +47,18 @@ struct store_meta {
 	char suffix[STORE_SUFFIX]; /* with its dot, or "" */
 	char original[STORE_TEXT]; /* the vendor's file name, for people only */
 	char event[NAME_SIZE];     /* the event that brought it */
+	char etag[STORE_TEXT];     /* as its host gave it, "" none */
+	char source[HASH_HEX];     /* digest of where it came from, without the query */
+	char warning[STORE_TEXT];  /* what is odd about it, "" nothing */
 	int64_t event_time;        /* when that event was received */
-	int64_t stored;
+	int64_t stored;            /* when these bytes came first */
+	int64_t fetched;           /* when its host last said that this is the document */
 };
 
-/* The store's folder, made if it is not there.  Removes what a crash left half written. */
+/*
+ * The store's folder, made if it is not there.  Removes what a crash left half written, but
+ * what was put aside by store_keep.
+ */
 enum rc store_open(const char *path, struct store **st, struct err *e) MUST_CHECK;
 void store_close(struct store **st);
 
@@ -52,9 +66,12 @@ void store_close(struct store **st);
 enum rc store_record(struct store *st, const struct store_place *at, const char *body, size_t n,
     struct err *e) MUST_CHECK;
 
-/* Leave a tombstone: the object was deleted at the vendor.  What is there stays. */
+/*
+ * Leave a tombstone: the object was deleted at the vendor.  With clear, whatever else is there
+ * is removed then; else it stays.
+ */
 enum rc store_tombstone(struct store *st, const struct store_place *at, const char *event,
-    int64_t now, struct err *e) MUST_CHECK;
+    int64_t now, bool clear, struct err *e) MUST_CHECK;
 
 /* Is there a document of this object?  RC_GONE: no.  *meta tells which. */
 enum rc store_document(struct store *st, const struct store_place *at, struct store_meta *meta,
@@ -65,12 +82,35 @@ enum rc store_begin(struct store *st, struct store_doc *doc, struct err *e) MUST
 void store_abort(struct store *st, struct store_doc *doc);
 
 /*
+ * Put what came of a document aside under the event's name, to be gone on with by a later try,
+ * in this process or the next: synced first.  *doc is used up, whatever comes back.
+ */
+enum rc store_keep(struct store *st, struct store_doc *doc, const char *name,
+    const struct store_part *part, struct err *e) MUST_CHECK;
+
+/* Take up what store_keep put aside; nothing is left aside.  RC_GONE: nothing that is usable.
+ */
+enum rc store_resume(struct store *st, const char *name, struct store_doc *doc,
+    struct store_part *part, struct err *e) MUST_CHECK;
+
+/* Nobody will go on with it. */
+void store_forget(struct store *st, const char *name);
+
+/* Remove what lies there half done since before that time (wall clock). */
+void store_sweep(struct store *st, int64_t before);
+
+/*
  * Sync the file and make it the object's document; an older one of other content goes to
  * versions/EVENT.DIGITS.<ext>, DIGITS being the first 16 of its SHA-256.  RC_EXISTS: the same
- * content is there already (nothing changed).  *doc is used up, whatever comes back.
+ * content is there already (only etag, source and fetched of its description are renewed).
+ * RC_GONE: the object has a tombstone.  *doc is used up, whatever comes back.
  */
 enum rc store_commit(struct store *st, const struct store_place *at, struct store_doc *doc,
     const struct store_meta *meta, struct err *e) MUST_CHECK;
+
+/* The host says that the document is still the one that is there. */
+enum rc store_confirm(
+    struct store *st, const struct store_place *at, int64_t now, struct err *e) MUST_CHECK;
 
 /* The folder of an object below the store, for people: "acme/Client/8Kq…". */
 enum rc store_where(

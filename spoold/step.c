@@ -300,7 +300,8 @@ tombstone_on_pool(void *arg)
 	struct work *w = arg;
 	struct store_place at = step_place(w);
 
-	w->pool_rc = store_tombstone(w->d->store, &at, w->job->name, clk_wall(), &w->pool_err);
+	w->pool_rc = store_tombstone(
+	    w->d->store, &at, w->job->name, clk_wall(), false, &w->pool_err);
 }
 
 static void

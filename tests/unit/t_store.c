@@ -300,12 +300,12 @@ test_tombstone(void **state)
 
 	(void)state;
 	assert_int_equal(store_record(st, &place, "old", 3, &e), RC_OK);
-	assert_int_equal(store_tombstone(st, &place, E1, 1000, &e), RC_OK);
+	assert_int_equal(store_tombstone(st, &place, E1, 1000, false, &e), RC_OK);
 	dir = place_dir();
 	member_of(dir, "deleted.json", "event", text, sizeof(text));
 	assert_string_equal(text, E1);
 	(void)tmpdir_read(dir, "deleted.json", first, sizeof(first));
-	assert_int_equal(store_tombstone(st, &place, E2, 2000, &e), RC_OK);
+	assert_int_equal(store_tombstone(st, &place, E2, 2000, false, &e), RC_OK);
 	(void)tmpdir_read(dir, "deleted.json", again, sizeof(again));
 	assert_string_equal(first, again);
 	/* A late update does not bring the object back. */
@@ -409,6 +409,9 @@ test_bad_suffix(void **state)
 	assert_int_equal(commit(st, "A1", E1, "/../x"), RC_BAD);
 	assert_int_equal(commit(st, "A1", E1, "."), RC_BAD);
 	assert_int_equal(commit(st, "A1", E1, "pdf"), RC_BAD);
+	/* that would be the name of its own description */
+	assert_int_equal(commit(st, "A1", E1, ".json"), RC_BAD);
+	assert_int_equal(commit(st, "A1", E1, ".JSON"), RC_BAD);
 	assert_int_equal(files_in(".tmp"), 0);
 	store_close(&st);
 }
@@ -455,6 +458,225 @@ test_open_sweeps(void **state)
 	store_abort(st, &doc);
 	store_abort(st, &doc);
 	assert_int_equal(files_in(".tmp"), 0);
+	store_close(&st);
+}
+
+/* A document that comes after its object was deleted is not kept. */
+static void
+test_after_the_grave(void **state)
+{
+	struct store *st = store();
+	struct err e;
+
+	(void)state;
+	assert_int_equal(commit(st, "A1", E1, ".pdf"), RC_OK);
+	assert_int_equal(store_tombstone(st, &place, E2, 1000, false, &e), RC_OK);
+	assert_int_equal(commit(st, "B1", E3, ".pdf"), RC_GONE);
+	check_current(st, "A1", E1);
+	assert_int_equal(files_in(".tmp"), 0);
+	store_close(&st);
+}
+
+/* on_delete = remove: nothing but the tombstone stays, and twice is as good as once. */
+static void
+test_clear(void **state)
+{
+	struct store *st = store();
+	struct store_meta m;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_record(st, &place, "{}", 2, &e), RC_OK);
+	assert_int_equal(commit(st, "A1", E1, ".pdf"), RC_OK);
+	assert_int_equal(commit(st, "B1", E2, ".docx"), RC_OK);
+	assert_true(files_in("acme/FileStore/doc1") > 3);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(store_tombstone(st, &place, E3, 1000, true, &e), RC_OK);
+		assert_int_equal(files_in("acme/FileStore/doc1"), 1);
+		assert_int_equal(store_document(st, &place, &m, &e), RC_GONE);
+		assert_int_equal(store_record(st, &place, "{}", 2, &e), RC_GONE);
+	}
+	store_close(&st);
+}
+
+static void
+test_same_once_more(void **state)
+{
+	struct store *st = store();
+	struct store_meta m = {.fetched = 9000, .stored = 8000, .event_time = 7000, .size = 2};
+	struct store_doc doc;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_confirm(st, &place, 1, &e), RC_GONE);
+	assert_int_equal(commit(st, "A1", E1, ".pdf"), RC_OK);
+	(void)snprintf(m.event, sizeof(m.event), E2);
+	(void)snprintf(m.suffix, sizeof(m.suffix), ".docx");
+	(void)snprintf(m.etag, sizeof(m.etag), "\"tag\"");
+	(void)snprintf(m.warning, sizeof(m.warning), "odd");
+	assert_int_equal(hash_sha256("A1", 2, m.sha256, &e), RC_OK);
+	assert_int_equal(hash_sha256("where", 5, m.source, &e), RC_OK);
+	assert_int_equal(store_begin(st, &doc, &e), RC_OK);
+	assert_int_equal(io_write_all(doc.fd, "A1", 2, &e), RC_OK);
+	assert_int_equal(store_commit(st, &place, &doc, &m, &e), RC_EXISTS);
+	check_current(st, "A1", E1);
+	assert_int_equal(store_document(st, &place, &m, &e), RC_OK);
+	assert_string_equal(m.suffix, ".pdf");
+	assert_string_equal(m.etag, "\"tag\"");
+	assert_int_equal(strlen(m.source), 64);
+	assert_string_equal(m.warning, "");
+	assert_int_equal(m.fetched, 9000);
+	assert_int_equal(m.stored, 2000);
+	assert_int_equal(store_confirm(st, &place, 10000, &e), RC_OK);
+	assert_int_equal(store_document(st, &place, &m, &e), RC_OK);
+	assert_int_equal(m.fetched, 10000);
+	assert_string_equal(m.etag, "\"tag\"");
+	store_close(&st);
+}
+
+/* ---- what is put aside ---- */
+
+static const struct store_part some = {.etag = "\"v1\"", .source = "s", .have = 5, .whole = 12};
+
+static enum rc
+put_aside(struct store *st, const char *text, const char *name, const struct store_part *p)
+{
+	struct store_doc doc;
+	struct err e;
+	enum rc rc;
+
+	if ((rc = store_begin(st, &doc, &e)) != RC_OK)
+		return rc;
+	if ((rc = io_write_all(doc.fd, text, strlen(text), &e)) != RC_OK) {
+		store_abort(st, &doc);
+		return rc;
+	}
+	rc = store_keep(st, &doc, name, p, &e);
+	assert_int_equal(doc.fd, -1);
+	assert_string_equal(doc.tmp, "");
+	return rc;
+}
+
+static void
+test_parts(void **state)
+{
+	struct store *st = store();
+	struct store_part p;
+	struct store_doc doc;
+	char text[32] = "";
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_GONE);
+	assert_int_equal(doc.fd, -1);
+	assert_int_equal(put_aside(st, "hello, bey", E1, &some), RC_OK);
+	assert_int_equal(put_aside(st, "x", "../../x", &some), RC_BAD);
+	assert_int_equal(store_resume(st, E2, &doc, &p, &e), RC_GONE);
+	store_close(&st);
+	st = store(); /* the next process goes on */
+	assert_int_equal(files_in(".tmp"), 2);
+	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_OK);
+	assert_true(p.have == 5 && p.whole == 12);
+	assert_string_equal(p.etag, "\"v1\"");
+	assert_string_equal(p.source, "s");
+	assert_int_equal(pread(doc.fd, text, sizeof(text), 0), 5); /* beyond is not described */
+	assert_string_equal(text, "hello");
+	assert_int_equal(files_in(".tmp"), 1);
+	/* it breaks again */
+	p.have = 4;
+	assert_int_equal(store_keep(st, &doc, E1, &p, &e), RC_OK);
+	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_OK);
+	assert_int_equal(p.have, 4);
+	store_abort(st, &doc);
+	assert_int_equal(files_in(".tmp"), 0);
+	assert_int_equal(put_aside(st, "hello", E1, &some), RC_OK);
+	store_forget(st, E1);
+	store_forget(st, "../x");
+	assert_int_equal(files_in(".tmp"), 0);
+	store_close(&st);
+}
+
+/* A part that is not as it is described, or not described, is none. */
+static void
+test_spoiled_parts(void **state)
+{
+	static const char *const bad[] = {"", "{", "{}", "[]",
+	    "{\"have\":6,\"whole\":0,\"source\":\"s\",\"etag\":\"x\"}",
+	    "{\"have\":0,\"whole\":0,\"source\":\"s\",\"etag\":\"x\"}",
+	    "{\"have\":-1,\"whole\":0,\"source\":\"s\",\"etag\":\"x\"}",
+	    "{\"have\":5,\"whole\":0,\"etag\":\"x\"}",
+	    "{\"have\":5,\"whole\":0,\"source\":\"s\"}"};
+	struct store *st = store();
+	struct store_part p;
+	struct store_doc doc;
+	char where[TMPDIR_SIZE + 64];
+	struct err e;
+	int dir;
+
+	(void)state;
+	(void)snprintf(where, sizeof(where), "%s/.tmp", path);
+	dir = tmpdir_open(where);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(put_aside(st, "hello", E1, &some), RC_OK);
+		tmpdir_write(dir, "part." E1 ".json", bad[i], strlen(bad[i]));
+		assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_GONE);
+		assert_int_equal(doc.fd, -1);
+		assert_int_equal(files_in(".tmp"), 0);
+	}
+	/* a symbolic link in its place leads nowhere */
+	assert_int_equal(put_aside(st, "hello", E1, &some), RC_OK);
+	assert_int_equal(unlinkat(dir, "part." E1, 0), 0);
+	tmpdir_write(dir, "victim", "important", 9);
+	assert_int_equal(symlinkat("victim", dir, "part." E1), 0);
+	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_GONE);
+	assert_int_equal(tmpdir_read(dir, "victim", where, sizeof(where)), 9);
+	assert_int_equal(unlinkat(dir, "victim", 0), 0);
+	/* half a pair goes at the start, and what is old */
+	assert_int_equal(put_aside(st, "hello", E1, &some), RC_OK);
+	assert_int_equal(put_aside(st, "hello", E2, &some), RC_OK);
+	assert_int_equal(put_aside(st, "hello", E3, &some), RC_OK);
+	assert_int_equal(unlinkat(dir, "part." E1, 0), 0);
+	assert_int_equal(unlinkat(dir, "part." E2 ".json", 0), 0);
+	store_close(&st);
+	st = store();
+	assert_int_equal(files_in(".tmp"), 2);
+	store_sweep(st, clk_wall() - CLK_DAY);
+	assert_int_equal(files_in(".tmp"), 2);
+	store_sweep(st, clk_wall() + CLK_DAY);
+	assert_int_equal(files_in(".tmp"), 0);
+	(void)close(dir);
+	store_close(&st);
+}
+
+/* Whichever call fails: nothing is open, nothing half done is gone on with, the next one works.
+ */
+static void
+test_parts_fail(void **state)
+{
+	struct store *st = store();
+	struct store_part p;
+	struct store_doc doc;
+	unsigned before = open_fds(), n;
+	struct err e;
+	enum rc rc;
+
+	(void)state;
+	for (n = 1; n < CALLS_MAX; n++) {
+		calls = 0;
+		fail_at = n;
+		rc = put_aside(st, "hello", E1, &some);
+		fail_at = 0;
+		assert_int_equal(open_fds(), before);
+		if (rc == RC_OK && calls < n)
+			break;
+		if (store_resume(st, E1, &doc, &p, &e) == RC_OK)
+			store_abort(st, &doc);
+		assert_int_equal(files_in(".tmp"), 0);
+		assert_int_equal(put_aside(st, "hello", E1, &some), RC_OK);
+		assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_OK);
+		store_abort(st, &doc);
+	}
+	assert_in_range(n, 5, CALLS_MAX - 1);
 	store_close(&st);
 }
 
@@ -598,6 +820,46 @@ test_crash(void **state)
 		crash_everywhere(&plans[i]);
 }
 
+/* A crash while an object is removed: what is there is consistent, and again ends it. */
+static void
+test_clear_crash(void **state)
+{
+	bool end = false;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	for (unsigned n = 1; !end; n++) {
+		struct store *st = store();
+		struct err e;
+
+		assert_int_equal(store_record(st, &place, "{}", 2, &e), RC_OK);
+		assert_int_equal(commit(st, "A1", E1, ".pdf"), RC_OK);
+		assert_int_equal(commit(st, "B1", E2, ".docx"), RC_OK);
+		store_close(&st);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			if (store_open(path, &st, NULL) != RC_OK)
+				_exit(1);
+			calls = 0;
+			crash_at = n;
+			_exit(
+			    store_tombstone(st, &place, E3, 1000, true, NULL) == RC_OK ? 0 : 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		end = WEXITSTATUS(status) == 0;
+		assert_true(end || WEXITSTATUS(status) == CRASHED);
+		(void)check_place();
+		st = store();
+		assert_int_equal(store_tombstone(st, &place, E3, 1000, true, &e), RC_OK);
+		assert_int_equal(files_in("acme/FileStore/doc1"), 1);
+		store_close(&st);
+		tmpdir_remove(path);
+	}
+}
+
 int
 main(void)
 {
@@ -612,6 +874,13 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_spoiled_meta, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_open_sweeps, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_after_the_grave, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_same_once_more, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_spoiled_parts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_parts_fail, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_clear_crash, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_crash, setup, teardown),
 	};
 
