@@ -3,10 +3,11 @@
  *
  * fcgx - FastCGI connections over libfcgi, the only file that knows it.
  *
- * One struct fcgx belongs to one thread and carries a connection from the
- * first byte of a request to the end of its answer, and no longer: between
- * requests a kept connection is a descriptor of the caller's.  So no thread
- * is tied to one, as libfcgi's own accept loop would do.
+ * One struct fcgx belongs to one thread.  Between requests, and until all
+ * parameters and the first bytes of the body of one are there, a connection is
+ * a descriptor and a struct record of the caller's: no thread waits for it.
+ * What comes in is read by record.h; libfcgi is given parameters that have
+ * passed there, and makes the answer.
  */
 #ifndef ARKEN_FCGX_H
 #define ARKEN_FCGX_H
@@ -15,8 +16,15 @@
 
 #include "err.h"
 #include "gate.h"
+#include "record.h"
 
 struct fcgx;
+
+enum fcgx_state {
+	FCGX_MORE,  /* the rest is still to come: wait until the connection can be read */
+	FCGX_READY, /* a request to be handled now */
+	FCGX_OVER,  /* it was closed at the other end, or says what is not taken: close it */
+};
 
 /*
  * Once, before threads, and after the signal handlers are there: libfcgi takes SIGPIPE,
@@ -28,15 +36,31 @@ enum rc fcgx_new(struct fcgx **f, struct err *e) MUST_CHECK;
 void fcgx_free(struct fcgx **f);
 
 /*
- * Read the next request of a connection up to its body.  fd is blocking, with time limits of
- * the caller's, and owned from here to fcgx_finish.  NULL: there is none, and fd was closed.
+ * Take what has come on a connection, without waiting.  fd stays the caller's; r is what is
+ * known of its next request.  With hurry, what there is of a body has to be enough.
  */
-struct exchange *fcgx_next(struct fcgx *f, int fd);
+enum fcgx_state fcgx_take(struct fcgx *f, int fd, struct record *r, bool hurry) MUST_CHECK;
 
 /*
- * Send what was written.  The connection comes back if keep is true and the web server asked
- * for it; else it was closed, and -1 comes back.
+ * After FCGX_READY: the request, until fcgx_finish.  Its read waits as long as the time limits
+ * of fd say.  NULL: it cannot be handled, and the connection is to be closed.
  */
-int fcgx_finish(struct fcgx *f, bool keep) MUST_CHECK;
+struct exchange *fcgx_begin(struct fcgx *f) MUST_CHECK;
+
+/*
+ * Send what was written, and forget the request.  true: the connection may carry another,
+ * which the web server asked for; else it is to be closed.
+ */
+bool fcgx_finish(struct fcgx *f) MUST_CHECK;
+
+/* Did more come than that request?  Then fcgx_again takes it: nobody else will see it. */
+bool fcgx_has_more(const struct fcgx *f);
+enum fcgx_state fcgx_again(struct fcgx *f, bool hurry) MUST_CHECK;
+
+/*
+ * Read and forget what still comes on a connection that is at its end, at most *left bytes,
+ * without waiting.  false: nothing more will come, or *left is used up.
+ */
+bool fcgx_drain(struct fcgx *f, int fd, size_t *left) MUST_CHECK;
 
 #endif

@@ -14,7 +14,7 @@
 
 #include "harden.h"
 
-#define FD_PER_THREAD 4 /* an event's file, the day's log, and some */
+#define FD_PER_THREAD 6 /* an event's file, the day's log, a socket pair, and some */
 #define FD_COMMON 64
 
 /* A sanitizer's leak check reads the memory of its own process from outside. */

@@ -3,7 +3,7 @@
  *
  * listen - the socket that web servers connect to.
  *
- * Whoever reaches it can make libfcgi abort and can claim any peer address,
+ * Whoever reaches it can claim any peer address and hold threads,
  * so it is a Unix socket with mode 0660, or TCP on a loopback address.
  */
 #ifndef ARKEN_LISTEN_H

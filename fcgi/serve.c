@@ -26,8 +26,12 @@
 #include "serve.h"
 
 #define SHORTAGE_MS                                                                            \
-	100 /* pause when the system has no descriptor or memory for a connection              \
-	     */
+	100           /* pause when the system has no descriptor or memory for a connection    \
+		       */
+#define SWEEP_MS 1000 /* between looks for connections that take too long */
+#define DRAIN ((size_t)64 << 20) /* bytes that a closing connection may still send */
+#define OF_STOP UINT32_MAX       /* what the set reports, besides numbers of connections */
+#define OF_LISTENER (UINT32_MAX - 1)
 
 struct pool;
 
@@ -37,12 +41,30 @@ struct worker {
 	pthread_t thread;
 };
 
+enum conn_state {
+	CONN_FREE,
+	CONN_WAITING, /* in the set */
+	CONN_BUSY,    /* a thread has it */
+};
+
+struct conn {
+	int fd;
+	enum conn_state state; /* under the pool's lock, as since */
+	int64_t since;         /* it waits, or what it sends is waited for */
+	bool begun;            /* a part of a request has come */
+	size_t drain;          /* not 0: it is closing, and may send so much */
+	size_t memory;         /* of its request, as counted in the pool */
+	struct record in;      /* its next request; the thread's that has it */
+};
+
 struct pool {
 	const struct serve_opt *opt;
 	int set; /* epoll: stop, listener, and every connection no thread has */
 	pthread_mutex_t lock;
-	unsigned open; /* connections */
-	bool paused;   /* the listener waits until one of them closes */
+	struct conn *conns; /* opt->connections */
+	unsigned open;      /* of them */
+	size_t ahead;       /* bytes that requests hold which are still coming */
+	bool paused;        /* the listener waits until a connection closes */
 	struct limit shortage;
 	unsigned running;     /* threads */
 	pthread_cond_t ended; /* one of them has */
@@ -52,9 +74,9 @@ struct pool {
 
 /* From now on fd is reported once, to one thread, as soon as it can be read. */
 static bool
-pool_arm(struct pool *s, int fd, int op)
+pool_arm(struct pool *s, int fd, uint32_t of, int op)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = fd};
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = of};
 
 	return epoll_ctl(s->set, op, fd, &ev) == 0;
 }
@@ -74,71 +96,176 @@ tell_shortage(struct pool *s, const char *call)
 		log_put(LOG_ERROR, "connection not taken", "reason", e.text, LOG_END);
 }
 
-/* May one more be open?  If not, the listener rests until connection_closed(). */
-static bool
-connection_opens(struct pool *s)
+/* Under the lock: nothing of it stays. */
+static void
+conn_end(struct pool *s, struct conn *c)
 {
-	bool room;
+	s->ahead -= c->memory;
+	record_close(&c->in);
+	io_close(&c->fd); /* which takes it out of the set */
+	*c = (struct conn){.fd = -1};
+	s->open--;
+}
+
+/* Nothing has come on it, and nothing is in it that nobody has seen yet. */
+static bool
+conn_is_idle(const struct conn *c)
+{
+	char byte;
+
+	return c->state == CONN_WAITING && !c->begun && c->drain == 0 &&
+	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+/* A place for one more connection; the one that is idle for longest makes room if need be. */
+static struct conn *
+conn_place(struct pool *s)
+{
+	struct conn *oldest = NULL;
+
+	for (unsigned i = 0; i < s->opt->connections; i++) {
+		struct conn *c = &s->conns[i];
+
+		if (c->state == CONN_FREE)
+			return c;
+		if ((oldest == NULL || c->since < oldest->since) && conn_is_idle(c))
+			oldest = c;
+	}
+	if (oldest != NULL)
+		conn_end(s, oldest);
+	return oldest;
+}
+
+/* With all places taken, is somebody waiting for one? */
+static bool
+conn_is_wanted(struct pool *s)
+{
+	struct pollfd listener = {.fd = s->opt->listener, .events = POLLIN};
+	bool full;
 
 	pthread_mutex_lock(&s->lock);
-	room = s->open < s->opt->connections;
-	s->open += room;
-	s->paused = !room;
+	full = s->open == s->opt->connections;
 	pthread_mutex_unlock(&s->lock);
-	return room;
+	return !full || poll(&listener, 1, 0) > 0;
+}
+
+/* Room for a new connection; NULL: the listener rests until one closes. */
+static struct conn *
+conn_open(struct pool *s)
+{
+	struct conn *c;
+
+	pthread_mutex_lock(&s->lock);
+	if ((c = conn_place(s)) != NULL) {
+		c->state = CONN_BUSY;
+		s->open++;
+	}
+	s->paused = c == NULL;
+	pthread_mutex_unlock(&s->lock);
+	return c;
 }
 
 static void
-connection_closed(struct pool *s)
+conn_close(struct pool *s, struct conn *c)
 {
 	bool resume;
 
 	pthread_mutex_lock(&s->lock);
-	s->open--;
+	conn_end(s, c);
 	resume = s->paused;
 	s->paused = false;
 	pthread_mutex_unlock(&s->lock);
-	if (resume && !pool_arm(s, s->opt->listener, EPOLL_CTL_MOD))
+	if (resume && !pool_arm(s, s->opt->listener, OF_LISTENER, EPOLL_CTL_MOD))
 		tell_shortage(s, "epoll_ctl");
+}
+
+/* From the set to this thread.  false: somebody has closed it meanwhile. */
+static bool
+conn_claim(struct pool *s, struct conn *c)
+{
+	bool ours;
+
+	pthread_mutex_lock(&s->lock);
+	if ((ours = c->state == CONN_WAITING))
+		c->state = CONN_BUSY;
+	pthread_mutex_unlock(&s->lock);
+	return ours;
+}
+
+/*
+ * From this thread back to the set.  The time that it waits counts from its last
+ * request, or from the first byte of the next.
+ */
+static void
+conn_wait(struct pool *s, struct conn *c, int op)
+{
+	bool begun = record_is_begun(&c->in), armed;
+
+	pthread_mutex_lock(&s->lock);
+	if (c->drain == 0 && (!begun || !c->begun))
+		c->since = clk_mono();
+	c->begun = begun;
+	c->state = CONN_WAITING;
+	if (!(armed = pool_arm(s, c->fd, (uint32_t)(c - s->conns), op)))
+		c->state = CONN_BUSY;
+	pthread_mutex_unlock(&s->lock);
+	if (armed)
+		return;
+	tell_shortage(s, "epoll_ctl");
+	conn_close(s, c);
+}
+
+/* What its request holds now; true: all together hold too much. */
+static bool
+conn_weigh(struct pool *s, struct conn *c)
+{
+	bool too_much;
+
+	pthread_mutex_lock(&s->lock);
+	s->ahead -= c->memory;
+	c->memory = record_memory(&c->in);
+	s->ahead += c->memory;
+	too_much = s->ahead > SERVE_AHEAD;
+	pthread_mutex_unlock(&s->lock);
+	return too_much;
 }
 
 /* One new connection into the set.  false: there is none, or no room for it. */
 static bool
-take_connection(struct pool *s)
+take_connection(struct pool *s, struct conn *c)
 {
 	const struct timeval stall = {.tv_sec = SERVE_STALL};
 	struct pollfd stop = {.fd = s->opt->stop, .events = POLLIN};
-	int fd = accept4(s->opt->listener, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0) {
+	record_open(&c->in);
+	c->fd = accept4(s->opt->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (c->fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			tell_shortage(s, "accept4");
 			(void)poll(&stop, 1, SHORTAGE_MS);
 		}
+		conn_close(s, c);
 		return false;
 	}
 	/* Without these a web server that stops in the middle would hold a thread. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall));
-	if (pool_arm(s, fd, EPOLL_CTL_ADD))
-		return true;
-	tell_shortage(s, "epoll_ctl");
-	(void)close(fd);
-	return false;
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall));
+	conn_wait(s, c, EPOLL_CTL_ADD);
+	return true;
 }
 
 static void
 take_connections(struct pool *s)
 {
-	for (unsigned i = 0; i < s->opt->connections; i++) {
-		if (!connection_opens(s))
+	for (unsigned i = 0; i < s->opt->connections && conn_is_wanted(s); i++) {
+		struct conn *c = conn_open(s);
+
+		if (c == NULL)
 			return;
-		if (!take_connection(s)) {
-			connection_closed(s);
+		if (!take_connection(s, c))
 			break;
-		}
 	}
-	if (!pool_arm(s, s->opt->listener, EPOLL_CTL_MOD))
+	if (!pool_arm(s, s->opt->listener, OF_LISTENER, EPOLL_CTL_MOD))
 		tell_shortage(s, "epoll_ctl");
 }
 
@@ -153,24 +280,102 @@ may_keep(struct pool *s)
 	return few && !atomic_load(&s->stopping);
 }
 
+/*
+ * The end of a connection on which more may come: were it closed at once, the web server's
+ * write would fail, and some take that for the answer.
+ */
 static void
-serve_request(struct pool *s, struct fcgx *f, int fd)
+conn_linger(struct pool *s, struct conn *c)
 {
-	struct exchange *x;
-	bool at_end;
-
-	(void)epoll_ctl(s->set, EPOLL_CTL_DEL, fd, NULL);
-	if ((x = fcgx_next(f, fd)) == NULL) {
-		connection_closed(s);
+	if (shutdown(c->fd, SHUT_WR) != 0) {
+		conn_close(s, c);
 		return;
 	}
-	at_end = s->opt->handle(x, s->opt->arg);
-	if ((fd = fcgx_finish(f, at_end && may_keep(s))) < 0) {
-		connection_closed(s);
-	} else if (!pool_arm(s, fd, EPOLL_CTL_ADD)) {
-		tell_shortage(s, "epoll_ctl");
-		(void)close(fd);
-		connection_closed(s);
+	record_close(&c->in);
+	(void)conn_weigh(s, c);
+	c->drain = DRAIN;
+	c->since = clk_mono();
+	conn_wait(s, c, EPOLL_CTL_MOD);
+}
+
+/* The answers to earlier requests are not being read: one more would hold the thread. */
+static bool
+is_stuck(int fd)
+{
+	struct pollfd out = {.fd = fd, .events = POLLOUT};
+
+	return poll(&out, 1, 0) == 0;
+}
+
+/* What has come on a connection: a part of a request, one, or several. */
+static void
+serve_connection(struct pool *s, struct fcgx *f, struct conn *c)
+{
+	enum fcgx_state state = fcgx_take(f, c->fd, &c->in, false);
+
+	for (;;) {
+		struct exchange *x;
+		bool at_end, kept;
+
+		if (conn_weigh(s, c) && state == FCGX_MORE)
+			state = fcgx_again(f, true);
+		if (state == FCGX_MORE) {
+			conn_wait(s, c, EPOLL_CTL_MOD);
+			return;
+		}
+		if (state == FCGX_OVER || is_stuck(c->fd) || (x = fcgx_begin(f)) == NULL) {
+			conn_close(s, c);
+			return;
+		}
+		at_end = s->opt->handle(x, s->opt->arg);
+		kept = fcgx_finish(f) && at_end && may_keep(s);
+		at_end = c->in.phase == RECORD_END;
+		record_close(&c->in);
+		(void)conn_weigh(s, c);
+		if (!kept && at_end)
+			conn_close(s, c);
+		else if (!kept)
+			conn_linger(s, c);
+		else if (!fcgx_has_more(f))
+			conn_wait(s, c, EPOLL_CTL_MOD);
+		if (!kept || !fcgx_has_more(f))
+			return;
+		state = fcgx_again(f, false);
+	}
+}
+
+static void
+serve_event(struct pool *s, struct fcgx *f, struct conn *c)
+{
+	if (!conn_claim(s, c))
+		return;
+	if (c->drain == 0)
+		serve_connection(s, f, c);
+	else if (fcgx_drain(f, c->fd, &c->drain) && c->drain > 0)
+		conn_wait(s, c, EPOLL_CTL_MOD);
+	else
+		conn_close(s, c);
+}
+
+/* Close what takes too long to come, or to end. */
+static void
+sweep(struct pool *s)
+{
+	int64_t now = clk_mono();
+
+	for (unsigned i = 0; i < s->opt->connections; i++) {
+		struct conn *c = &s->conns[i];
+		bool late;
+
+		pthread_mutex_lock(&s->lock);
+		late = c->state == CONN_WAITING &&
+		       ((c->begun && now - c->since > SERVE_PATIENCE * CLK_SECOND) ||
+			   (c->drain > 0 && now - c->since > SERVE_LINGER * CLK_SECOND));
+		if (late)
+			c->state = CONN_BUSY;
+		pthread_mutex_unlock(&s->lock);
+		if (late)
+			conn_close(s, c);
 	}
 }
 
@@ -184,12 +389,12 @@ worker_run(void *arg)
 	for (;;) {
 		if (epoll_wait(s->set, &ev, 1, -1) != 1)
 			continue;
-		if (ev.data.fd == s->opt->stop)
+		if (ev.data.u32 == OF_STOP)
 			break;
-		if (ev.data.fd == s->opt->listener)
+		if (ev.data.u32 == OF_LISTENER)
 			take_connections(s);
 		else
-			serve_request(s, w->f, ev.data.fd);
+			serve_event(s, w->f, &s->conns[ev.data.u32]);
 	}
 	atomic_store(&s->stopping, true);
 	pthread_mutex_lock(&s->lock);
@@ -268,6 +473,11 @@ workers_join(struct pool *s, unsigned n)
 static void
 pool_free(struct pool **s)
 {
+	for (unsigned i = 0; i < (*s)->opt->connections; i++) {
+		record_close(&(*s)->conns[i].in);
+		io_close(&(*s)->conns[i].fd);
+	}
+	free((*s)->conns);
 	io_close(&(*s)->set);
 	pthread_cond_destroy(&(*s)->ended);
 	pthread_mutex_destroy(&(*s)->lock);
@@ -279,15 +489,19 @@ pool_free(struct pool **s)
 static enum rc
 pool_new(const struct serve_opt *opt, struct pool **out, struct err *e)
 {
-	struct epoll_event stop = {.events = EPOLLIN, .data.fd = opt->stop};
+	struct epoll_event stop = {.events = EPOLLIN, .data.u32 = OF_STOP};
 	pthread_condattr_t attr;
 	struct pool *s;
 	enum rc rc = RC_OK;
 
 	*out = NULL;
 	s = calloc(1, sizeof(*s) + opt->threads * sizeof(s->workers[0]));
-	if (s == NULL)
+	if (s == NULL || (s->conns = calloc(opt->connections, sizeof(s->conns[0]))) == NULL) {
+		free(s);
 		return err_sys(e, "calloc", NULL);
+	}
+	for (unsigned i = 0; i < opt->connections; i++)
+		s->conns[i].fd = -1;
 	s->opt = opt;
 	/* On Linux none of these four fails. */
 	(void)pthread_mutex_init(&s->lock, NULL);
@@ -298,7 +512,7 @@ pool_new(const struct serve_opt *opt, struct pool **out, struct err *e)
 	if ((s->set = epoll_create1(EPOLL_CLOEXEC)) < 0)
 		rc = err_sys(e, "epoll_create1", NULL);
 	else if (epoll_ctl(s->set, EPOLL_CTL_ADD, opt->stop, &stop) != 0 ||
-		 !pool_arm(s, opt->listener, EPOLL_CTL_ADD))
+		 !pool_arm(s, opt->listener, OF_LISTENER, EPOLL_CTL_ADD))
 		rc = err_sys(e, "epoll_ctl", "listening socket");
 	if (rc != RC_OK)
 		pool_free(&s);
@@ -324,8 +538,8 @@ serve_run(const struct serve_opt *opt, struct err *e)
 	(void)snprintf(count, sizeof(count), "%u", n);
 	log_put(n < opt->threads ? LOG_WARN : LOG_NOTE, "started", "threads", count, "reason",
 	    n < opt->threads ? e->text : NULL, LOG_END);
-	while (poll(&stop, 1, -1) <= 0)
-		;
+	while (poll(&stop, 1, SWEEP_MS) <= 0)
+		sweep(s);
 	if (!workers_join(s, n))
 		return err_set(e, RC_LATER, "exchanges under way did not end in time");
 	pool_free(&s);

@@ -3,10 +3,12 @@
  *
  * serve - threads that take requests from whichever connection has one.
  *
- * All connections, new and kept, wait in one set; a thread holds one only
- * while it handles a request.  So clients never hang, however many
- * connections a web server keeps and however few threads there are, and a
- * silent connection costs a descriptor.
+ * All connections, new and kept, wait in one set, and what comes on them is
+ * taken without waiting; a thread handles a request once its parameters and
+ * its body, or the first RECORD_AHEAD bytes of it, are there.  So clients never
+ * hang, however many connections a web server keeps and however few threads
+ * there are: a silent connection, or one that stops in the middle of that,
+ * costs a descriptor and what it has sent.
  */
 #ifndef ARKEN_SERVE_H
 #define ARKEN_SERVE_H
@@ -19,14 +21,18 @@
 #define SERVE_THREADS 512      /* at most, as in the configuration */
 #define SERVE_CONNECTIONS 1024 /* open at one time; more wait in the backlog of the socket */
 #define SERVE_STALL 30         /* seconds that one read or write may wait for the web server */
-#define SERVE_STACK 524288     /* bytes of stack for each */
-#define SERVE_STOP_SECONDS 20  /* for exchanges under way when it is told to stop */
+#define SERVE_PATIENCE 60      /* seconds for parameters and first bytes of a body to come */
+#define SERVE_LINGER 5         /* seconds a closing connection may still send */
+#define SERVE_AHEAD ((size_t)32 << 20) /* bytes of requests that are coming, all together */
+#define SERVE_STACK 524288             /* bytes of stack for each */
+#define SERVE_STOP_SECONDS 20          /* for exchanges under way when it is told to stop */
 
 struct serve_opt {
 	int listener; /* listening, non-blocking */
 	int stop;     /* readable: stop; never read from, so that every thread sees it */
 	unsigned threads;
-	unsigned connections; /* at most; above three quarters none is kept */
+	unsigned connections; /* at most; above three quarters none is kept, and for one more
+			       * the one that is idle for longest has to go */
 	bool (*handle)(struct exchange *x, void *arg); /* true: the body was read to its end */
 	void *arg;
 };
