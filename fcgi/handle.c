@@ -14,7 +14,9 @@
 #include "handle.h"
 #include "intake.h"
 #include "log.h"
+#include "metrics.h"
 #include "request.h"
+#include "status.h"
 #include "str.h"
 
 struct handling { /* what is known about one exchange so far */
@@ -23,6 +25,10 @@ struct handling { /* what is known about one exchange so far */
 	char auth[AUTH_NAME];
 	struct intake intake;
 	size_t bytes;
+	int64_t begun;   /* clk_micro */
+	enum count lack; /* the counter of what is lacking for REPLY_UNAVAILABLE */
+	enum status_page page;
+	bool well;      /* what the page says */
 	bool at_end;    /* of the body */
 	struct err why; /* of a refusal */
 };
@@ -95,6 +101,23 @@ handle_unavailable(struct exchange *x)
 	buf_free(&out);
 }
 
+/* The status pages are the only ones that are read. */
+static enum reply
+check_page(struct receiver *rv, struct handling *h)
+{
+	enum rc rc;
+
+	if (!str_eq(h->rq.method, "GET") && !str_eq(h->rq.method, "HEAD"))
+		return REPLY_STATUS_METHOD;
+	if (h->page != STATUS_METRICS ||
+	    (rc = status_allowed(rv->conf, &h->rq, &h->why)) == RC_OK)
+		return REPLY_STATUS;
+	if (rc == RC_DENIED)
+		return REPLY_STATUS_DENIED;
+	h->lack = COUNT_LACK_KEYS;
+	return REPLY_UNAVAILABLE;
+}
+
 /* Everything that is decided before the body; REPLY_ACCEPTED: read it. */
 static enum reply
 check_request(struct receiver *rv, struct handling *h)
@@ -102,11 +125,14 @@ check_request(struct receiver *rv, struct handling *h)
 	const struct conf_account *account = conf_account_at(rv->conf, h->rq.path);
 	enum rc rc;
 
+	if ((h->page = status_page(rv->conf, h->rq.path)) != STATUS_NONE)
+		return check_page(rv, h);
 	if (account == NULL)
 		return REPLY_NOT_FOUND;
 	h->from.account = account;
 	if (!str_eq(h->rq.method, "POST"))
 		return REPLY_METHOD;
+	h->lack = COUNT_LACK_KEYS;
 	rc = auth_check(rv->auth, account, &h->rq, h->auth, &h->why);
 	if (rc != RC_OK)
 		return rc == RC_DENIED ? REPLY_UNAUTHORIZED : REPLY_UNAVAILABLE;
@@ -118,7 +144,7 @@ check_request(struct receiver *rv, struct handling *h)
 		return REPLY_TOO_LARGE;
 	if (!request_is_json(h->rq.type))
 		return REPLY_MEDIA;
-	if (spool_room(rv->spool, SPOOL_NEW, h->rq.length, &h->why) != RC_OK)
+	if (spool_room(rv->spool, SPOOL_NEW, h->rq.length, &h->lack, &h->why) != RC_OK)
 		return REPLY_UNAVAILABLE;
 	return REPLY_ACCEPTED;
 }
@@ -160,6 +186,7 @@ keep_body(struct receiver *rv, struct exchange *x, struct handling *h)
 	r = refusals[end];
 	h->at_end = body.at_end;
 	h->bytes = body.text.n;
+	h->lack = COUNT_LACK_MEMORY;
 	if (end == BODY_NO_ROOM)
 		(void)err_set(&h->why, RC_LATER, "no memory for the body");
 	if (end == BODY_MORE)
@@ -167,9 +194,44 @@ keep_body(struct receiver *rv, struct exchange *x, struct handling *h)
 	if (end == BODY_OK) {
 		r = take_body(rv, h, &body.text);
 		h->why = h->intake.why;
+		h->lack = h->intake.lack;
 	}
 	body_close(&body);
 	return r;
+}
+
+static void
+send_page(struct receiver *rv, struct exchange *x, struct handling *h)
+{
+	bool head = str_eq(h->rq.method, "HEAD");
+	struct buf text = BUF_INIT(METRICS_SIZE), out = BUF_INIT(REPLY_SIZE);
+	struct err e;
+
+	if (h->page == STATUS_METRICS) {
+		h->well = true;
+		status_metrics(rv->spool, &text);
+	} else {
+		bool details = status_allowed(rv->conf, &h->rq, &e) == RC_OK;
+
+		h->well = status_health(rv->spool, details, &text);
+	}
+	reply_page(&out, h->well, h->page == STATUS_METRICS ? METRICS_TYPE : "application/json",
+	    &text, head);
+	send_all(x, &out);
+	buf_free(&text);
+	buf_free(&out);
+}
+
+static void
+count_exchange(struct receiver *rv, const struct handling *h, enum reply r)
+{
+	struct counts *c = spool_counts(rv->spool);
+
+	count_add(c, reply_count(r), 1);
+	if (r == REPLY_UNAVAILABLE)
+		count_add(c, h->lack, 1);
+	if (r == REPLY_ACCEPTED)
+		count_time(c, clk_micro() - h->begun);
 }
 
 /* One line for an exchange; floods of refusals are cut to a few a second of each kind. */
@@ -197,7 +259,8 @@ log_exchange(struct receiver *rv, const struct handling *h, enum reply r)
 	if (suppressed > 0)
 		(void)snprintf(missed, sizeof(missed), "%" PRIu64, suppressed);
 	(void)snprintf(bytes, sizeof(bytes), "%zu", h->bytes);
-	(void)snprintf(status, sizeof(status), "%d", reply_status(r));
+	(void)snprintf(status, sizeof(status), "%d",
+	    reply_status(r == REPLY_STATUS && !h->well ? REPLY_UNAVAILABLE : r));
 	log_put(reply_level(r),
 	    r == REPLY_ACCEPTED && oc->fresh == 0 ? "duplicate" : reply_name(r), "account",
 	    h->from.account != NULL ? h->from.account->name : NULL, "event", name, "events",
@@ -213,6 +276,7 @@ handle_exchange(struct receiver *rv, struct exchange *x)
 	struct handling h = {0};
 	enum reply r;
 
+	h.begun = clk_micro();
 	request_read(x->env, &h.rq);
 	h.from = (struct delivery){.auth = h.auth, .remote = h.rq.remote, .now = clk_wall()};
 	h.from.received = h.from.now;
@@ -221,9 +285,11 @@ handle_exchange(struct receiver *rv, struct exchange *x)
 		r = keep_body(rv, x, &h);
 	if (!h.at_end)
 		h.at_end = body_discard(x, rv->conf->spool.max_body);
-	send_reply(x, r, &h.intake);
-	if (reply_count(r) != COUNT_END)
-		count_add(spool_counts(rv->spool), reply_count(r), 1);
+	count_exchange(rv, &h, r); /* first: who has the answer finds it counted */
+	if (r == REPLY_STATUS)
+		send_page(rv, x, &h);
+	else
+		send_reply(x, r, &h.intake);
 	log_exchange(rv, &h, r);
 	intake_close(&h.intake);
 	return h.at_end;

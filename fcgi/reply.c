@@ -20,6 +20,11 @@
  */
 #define CHALLENGE "WWW-Authenticate: ArkenSecret realm=\"arkenspool\"\r\n"
 
+/* RFC 6750 section 3, RFC 7617 section 2. */
+#define STATUS_CHALLENGE                                                                       \
+	"WWW-Authenticate: Bearer realm=\"arkenspool status\", "                               \
+	"Basic realm=\"arkenspool status\"\r\n"
+
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 
@@ -32,7 +37,7 @@ static const struct reply_row {
 	enum log_level level;
 	enum count count;
 } rows[REPLY_CASES] = {
-    [REPLY_ACCEPTED] = {200, "OK", "accepted", "", "", LOG_INFO, COUNT_END},
+    [REPLY_ACCEPTED] = {200, "OK", "accepted", "", "", LOG_INFO, COUNT_TAKEN_IN},
     [REPLY_NOT_FOUND] = {404, "Not Found", "not-found", "", "Nothing is received at this path.",
 	LOG_NOTE, COUNT_NOT_FOUND},
     [REPLY_METHOD] = {405, "Method Not Allowed", "method", "Allow: POST\r\n",
@@ -40,7 +45,7 @@ static const struct reply_row {
     [REPLY_UNAUTHORIZED] = {401, "Unauthorized", "unauthorized", CHALLENGE,
 	"The credentials are missing or not valid.", LOG_WARN, COUNT_UNAUTHORIZED},
     [REPLY_MALFORMED] = {400, "Bad Request", "malformed", "", "The request contradicts itself.",
-	LOG_WARN, COUNT_SHORT},
+	LOG_WARN, COUNT_MALFORMED},
     [REPLY_TOO_LARGE] = {413, "Content Too Large", "too-large", "",
 	"The body is longer than what is received here.", LOG_WARN, COUNT_TOO_LARGE},
     [REPLY_MEDIA] = {415, "Unsupported Media Type", "media-type", "",
@@ -48,12 +53,17 @@ static const struct reply_row {
     [REPLY_SHORT] = {400, "Bad Request", "short", "", "The body is shorter than announced.",
 	LOG_WARN, COUNT_SHORT},
     [REPLY_NOT_EVENT] = {400, "Bad Request", "not-event", "",
-	"The body is not one JSON object or an array of them.", LOG_WARN, COUNT_END},
+	"The body is not one JSON object or an array of them.", LOG_WARN, COUNT_NOT_EVENT},
     [REPLY_OTHER_ACCOUNT] = {403, "Forbidden", "other-account", "",
-	"The event is not for this account.", LOG_WARN, COUNT_END},
+	"The event is not for this account.", LOG_WARN, COUNT_OTHER_ACCOUNT},
     [REPLY_UNAVAILABLE] = {503, "Service Unavailable", "unavailable", RETRY_AFTER,
 	"The event cannot be kept at the moment; send it again later.", LOG_ERROR,
 	COUNT_UNAVAILABLE},
+    [REPLY_STATUS] = {200, "OK", "status", "", "", LOG_TRACE, COUNT_STATUS},
+    [REPLY_STATUS_METHOD] = {405, "Method Not Allowed", "status-method", "Allow: GET, HEAD\r\n",
+	"This page is read by GET only.", LOG_NOTE, COUNT_STATUS_METHOD},
+    [REPLY_STATUS_DENIED] = {401, "Unauthorized", "status-denied", STATUS_CHALLENGE,
+	"The token is missing or not valid.", LOG_WARN, COUNT_STATUS_DENIED},
 };
 
 int
@@ -81,8 +91,8 @@ reply_count(enum reply r)
 }
 
 static void
-add_message(
-    struct buf *out, const struct reply_row *row, const char *type, const struct buf *body)
+add_message(struct buf *out, const struct reply_row *row, const char *type,
+    const struct buf *body, bool head)
 {
 	buf_fmt(out, "Status: %d %s\r\n", row->status, row->phrase);
 	buf_fmt(out, "Content-Type: %s\r\n", type);
@@ -91,7 +101,8 @@ add_message(
 	buf_str(out, "X-Content-Type-Options: nosniff\r\n");
 	buf_str(out, row->header);
 	buf_str(out, "\r\n");
-	buf_add(out, buf_text(body), body->n);
+	if (!head)
+		buf_add(out, buf_text(body), body->n);
 	if (body->broken)
 		out->broken = true;
 }
@@ -130,8 +141,14 @@ reply_accepted(struct buf *out, const struct reply_item *items, size_t n, bool i
 		buf_str(&body, "]}");
 	}
 	buf_str(&body, "\n");
-	add_message(out, &rows[REPLY_ACCEPTED], JSON_TYPE, &body);
+	add_message(out, &rows[REPLY_ACCEPTED], JSON_TYPE, &body, false);
 	buf_free(&body);
+}
+
+void
+reply_page(struct buf *out, bool well, const char *type, const struct buf *text, bool head)
+{
+	add_message(out, &rows[well ? REPLY_STATUS : REPLY_UNAVAILABLE], type, text, head);
 }
 
 void
@@ -145,7 +162,7 @@ reply_refused(struct buf *out, enum reply r)
 	buf_fmt(&body, ",\"status\":%d,\"detail\":", row->status);
 	buf_json(&body, row->detail);
 	buf_str(&body, "}\n");
-	add_message(out, row, PROBLEM_TYPE, &body);
+	add_message(out, row, PROBLEM_TYPE, &body, false);
 	buf_free(&body);
 }
 

@@ -32,8 +32,11 @@ enum reply {
 	REPLY_NOT_EVENT,     /* kept in rejected: not strict JSON, or no event in it */
 	REPLY_OTHER_ACCOUNT, /* kept in rejected: for another account */
 	REPLY_UNAVAILABLE,   /* no room, a failed sync, no memory: the sender is to repeat it */
+	REPLY_STATUS,        /* a status page */
+	REPLY_STATUS_METHOD, /* neither GET nor HEAD, for one */
+	REPLY_STATUS_DENIED, /* no valid token for one */
 };
-#define REPLY_CASES 11
+#define REPLY_CASES 14
 
 struct reply_item {
 	const char *id;
@@ -44,14 +47,18 @@ struct reply_item {
 int reply_status(enum reply r);
 const char *reply_name(enum reply r);
 
-/* How a case is logged and counted; COUNT_END: it is counted elsewhere. */
+/* How a case is logged, and the counter of its answers. */
 enum log_level reply_level(enum reply r);
 enum count reply_count(enum reply r);
 
 /* The whole answer to what was accepted: one event, or the n of an array in their order. */
 void reply_accepted(struct buf *out, const struct reply_item *items, size_t n, bool is_array);
 
-/* The whole answer to what was refused, any case but REPLY_ACCEPTED. */
+/* A status page: it is well (200) or not (503).  With head only what is before its text. */
+void reply_page(
+    struct buf *out, bool well, const char *type, const struct buf *text, bool head);
+
+/* The whole answer to what was refused, any case but REPLY_ACCEPTED and REPLY_STATUS. */
 void reply_refused(struct buf *out, enum reply r);
 
 /* The answer when there is no memory to make one: a constant 503. */

@@ -42,6 +42,18 @@ clk_mono(void)
 	return mono_source != NULL ? mono_source() : read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t
+clk_micro(void)
+{
+	struct timespec ts;
+
+	if (mono_source != NULL)
+		return mono_source() * 1000;
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+		abort();
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 void
 clk_replace(int64_t (*wall)(void), int64_t (*mono)(void))
 {

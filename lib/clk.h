@@ -26,6 +26,9 @@ int64_t clk_wall(void);
 /* Milliseconds of a clock that never jumps (CLOCK_MONOTONIC). */
 int64_t clk_mono(void);
 
+/* Microseconds of the same clock. */
+int64_t clk_micro(void);
+
 /* Replace the clocks (tests); NULL puts the real one back. */
 void clk_replace(int64_t (*wall)(void), int64_t (*mono)(void));
 

@@ -67,6 +67,10 @@ struct conf {
 		uint64_t threads;
 	} receiver;
 	struct {
+		char *path;       /* healthz and metrics are below it */
+		char *token_file; /* NULL: no metrics */
+	} status;
+	struct {
 		char *state;
 		char *store;
 		uint64_t active_limit, concurrency, tries;

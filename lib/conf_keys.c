@@ -11,6 +11,7 @@
 
 #define SPOOL CONF_IN_SPOOL
 #define RECEIVER CONF_IN_RECEIVER
+#define STATUS CONF_IN_STATUS
 #define DAEMON CONF_IN_DAEMON
 #define ACCOUNT CONF_IN_ACCOUNT
 #define CALLBACK CONF_IN_CALLBACK
@@ -22,6 +23,8 @@ const struct conf_section conf_sections[CONF_SECTIONS] = {
     [CONF_IN_SPOOL] = {.name = "spool",
 	.help = "The queue that receiver, daemon and operator share."},
     [CONF_IN_RECEIVER] = {.name = "receiver", .help = "What arken.fcgi does alone."},
+    [CONF_IN_STATUS] = {.name = "status",
+	.help = "What arken.fcgi tells about itself to those who watch over it."},
     [CONF_IN_DAEMON] = {.name = "daemon", .help = "What spoold does alone."},
     [CONF_IN_LOG] = {.name = "log", .help = "What the programs say, and where."},
     [CONF_IN_ACCOUNT] = {.name = "account",
@@ -74,6 +77,18 @@ const struct conf_key conf_keys[] = {
 
     {RECEIVER, "threads", CONF_T_NUMBER, IN_CONF(receiver.threads), .def = "16", .min = "1",
 	.max = "512", .help = "Requests handled at the same time."},
+
+    {STATUS, "path", CONF_T_URL_PATH, IN_CONF(status.path), .def = "/arken/status",
+	.max = "256",
+	.help = "The path below which are healthz (200 or 503: are events taken?) and metrics "
+		"(for Prometheus). No account is posted to at it or below it."},
+    {STATUS, "token_file", CONF_T_PATH, IN_CONF(status.token_file),
+	.example = SYSCONFDIR "/arkenspool/status.token",
+	.help =
+	    "The file with the token for metrics, one on each line, all of them valid, as "
+	    "bearer token or as password of any user. Without it there are no metrics, and "
+	    "healthz says nothing but well or unwell. Others than owner and group may have no "
+	    "access to it."},
 
     {DAEMON, "state", CONF_T_PATH, IN_CONF(daemon.state), .def = STATEDIR,
 	.help = "The folder of the daemon's own files, such as the API token."},

@@ -45,6 +45,7 @@ enum conf_type {
 enum conf_where {
 	CONF_IN_SPOOL,
 	CONF_IN_RECEIVER,
+	CONF_IN_STATUS,
 	CONF_IN_DAEMON,
 	CONF_IN_LOG,
 	CONF_IN_ACCOUNT,

@@ -575,6 +575,21 @@ line_pair(void *user, const char *section, const char *name, const char *value)
 	return l->rc == RC_OK;
 }
 
+/* What is posted to is not where the status is asked for; both are known at the end only. */
+static enum rc
+account_apart(struct load *l, size_t i)
+{
+	const struct conf_account *a = &l->c->accounts[i];
+	const char *status = l->c->status.path;
+	size_t n = strlen(status);
+
+	if (strncmp(a->path, status, n) != 0 || (a->path[n] != '\0' && a->path[n] != '/'))
+		return RC_OK;
+	(void)snprintf(l->title, sizeof(l->title), "account %s", a->name);
+	return fail(l, l->path_line[i], "path", quote_text(l, a->path),
+	    "a path outside of %s, the path of [status]", status);
+}
+
 /* All lines, then what can be said of the whole. */
 static enum rc
 read_all(struct load *l)
@@ -592,6 +607,8 @@ read_all(struct load *l)
 		l->rc = line_unclaimed(l);
 	if (l->rc == RC_OK)
 		l->rc = section_end(l);
+	for (size_t i = 0; l->rc == RC_OK && i < l->c->naccounts; i++)
+		l->rc = account_apart(l, i);
 	if (l->rc == RC_OK && l->c->naccounts == 0)
 		l->rc = err_set(l->e, RC_CONFIG, "%.200s: no [account NAME] section", l->file);
 	return l->rc;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +20,8 @@
 
 #define COUNT_FILE "counters"
 #define COUNT_MAGIC UINT64_C(0x31304e5554434b41) /* "AKCTUN01" in this machine's byte order */
-#define COUNT_CELLS 126                          /* room to grow without a new file */
+#define COUNT_CELLS 510                          /* room to grow without a longer file */
+#define COUNT_FIRST 126                          /* in the shortest file there is */
 #define ANY_BOOT 1 /* a mark whose boot is not known: it stands until it is cleared */
 
 struct cells {
@@ -30,11 +32,17 @@ struct cells {
 
 struct counts {
 	struct cells *map;
+	size_t size; /* of the map; a file on a full disk may have had no room to grow */
+	size_t n;    /* cells in it */
+	dev_t dev;   /* of the file */
+	ino_t ino;
 	uint64_t boot; /* this boot and device, or ANY_BOOT; never 0 */
 };
 
+#define FILE_SIZE(k) (offsetof(struct cells, cell) + (k) * sizeof(uint64_t))
+
 _Static_assert(COUNT_END <= COUNT_CELLS, "more counters than cells");
-_Static_assert(sizeof(struct cells) == 1024, "the file has one size");
+_Static_assert(sizeof(struct cells) == 4096, "the file is one page");
 
 /* FNV-1a, 64 bit: only to tell boots and devices apart. */
 static uint64_t
@@ -109,12 +117,61 @@ count_make(int dir, gid_t group, struct err *e)
 	return rc;
 }
 
+/*
+ * A shorter file becomes as long as ours, with room on the disk for all of it: a hole
+ * written to on a full disk would end the process.  Others may do the same at this moment.
+ */
+static enum rc
+grow_file(int fd, struct stat *st, struct err *e)
+{
+	if (fstat(fd, st) != 0)
+		return err_sys(e, "fstat", COUNT_FILE);
+	if (!S_ISREG(st->st_mode) || st->st_size < (off_t)FILE_SIZE(COUNT_FIRST))
+		return err_set(e, RC_CONFIG, "counters is not a counter file");
+	if (st->st_size < (off_t)sizeof(struct cells) &&
+	    posix_fallocate(fd, 0, sizeof(struct cells)) == 0)
+		st->st_size = sizeof(struct cells);
+	return RC_OK;
+}
+
+static enum rc
+map_file(int fd, int dir, struct counts **c, struct err *e)
+{
+	struct counts *n;
+	struct stat st;
+	size_t size;
+	void *map;
+	enum rc rc;
+
+	if ((rc = grow_file(fd, &st, e)) != RC_OK)
+		return rc;
+	size = (size_t)st.st_size < sizeof(struct cells) ? (size_t)st.st_size
+							 : sizeof(struct cells);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return err_sys(e, "mmap", COUNT_FILE);
+	if (((struct cells *)map)->magic != COUNT_MAGIC) {
+		rc = err_set(e, RC_CONFIG, "counters is of another version or machine");
+	} else if ((n = calloc(1, sizeof(*n))) == NULL) {
+		rc = err_set(e, RC_LATER, "no memory");
+	} else {
+		*n = (struct counts){.map = map,
+		    .size = size,
+		    .n = (size - FILE_SIZE(0)) / sizeof(uint64_t),
+		    .dev = st.st_dev,
+		    .ino = st.st_ino,
+		    .boot = this_boot(dir)};
+		*c = n;
+	}
+	if (rc != RC_OK)
+		(void)munmap(map, size);
+	return rc;
+}
+
 enum rc
 count_open(int dir, struct counts **c, struct err *e)
 {
-	struct stat st;
-	enum rc rc = RC_OK;
-	void *map;
+	enum rc rc;
 	int fd;
 
 	*c = NULL;
@@ -123,26 +180,7 @@ count_open(int dir, struct counts **c, struct err *e)
 		return errno == ENOENT
 			   ? err_set(e, RC_CONFIG, "counters is missing: start spoold once")
 			   : err_sys(e, "openat", COUNT_FILE);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != sizeof(struct cells)) {
-		rc = err_set(e, RC_CONFIG, "counters is not a counter file");
-		goto out;
-	}
-	map = mmap(NULL, sizeof(struct cells), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED) {
-		rc = err_sys(e, "mmap", COUNT_FILE);
-		goto out;
-	}
-	if (((struct cells *)map)->magic != COUNT_MAGIC) {
-		rc = err_set(e, RC_CONFIG, "counters is of another version or machine");
-	} else if ((*c = calloc(1, sizeof(**c))) == NULL) {
-		rc = err_set(e, RC_LATER, "no memory");
-	} else {
-		(*c)->map = map;
-		(*c)->boot = this_boot(dir);
-	}
-	if (rc != RC_OK)
-		(void)munmap(map, sizeof(struct cells));
-out:
+	rc = map_file(fd, dir, c, e);
 	io_close(&fd);
 	return rc;
 }
@@ -152,22 +190,35 @@ count_close(struct counts **c)
 {
 	if (*c == NULL)
 		return;
-	(void)munmap((*c)->map, sizeof(struct cells));
+	(void)munmap((*c)->map, (*c)->size);
 	free(*c);
 	*c = NULL;
+}
+
+bool
+count_is_shared(const struct counts *c, int dir)
+{
+	struct stat st;
+
+	return fstatat(dir, COUNT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == c->dev &&
+	       st.st_ino == c->ino;
 }
 
 void
 count_add(struct counts *c, enum count what, uint64_t n)
 {
-	atomic_fetch_add_explicit(&c->map->cell[what], n, memory_order_relaxed);
+	if (what < c->n)
+		atomic_fetch_add_explicit(&c->map->cell[what], n, memory_order_relaxed);
 }
 
 void
 count_sub(struct counts *c, enum count what, uint64_t n)
 {
-	uint64_t old = atomic_load_explicit(&c->map->cell[what], memory_order_relaxed);
+	uint64_t old;
 
+	if (what >= c->n)
+		return;
+	old = atomic_load_explicit(&c->map->cell[what], memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&c->map->cell[what], &old,
 	    old > n ? old - n : 0, memory_order_relaxed, memory_order_relaxed))
 		;
@@ -176,33 +227,44 @@ count_sub(struct counts *c, enum count what, uint64_t n)
 void
 count_set(struct counts *c, enum count what, uint64_t n)
 {
-	atomic_store_explicit(&c->map->cell[what], n, memory_order_relaxed);
+	if (what < c->n)
+		atomic_store_explicit(&c->map->cell[what], n, memory_order_relaxed);
 }
 
 uint64_t
 count_get(const struct counts *c, enum count what)
 {
+	if (what >= c->n)
+		return 0;
 	return atomic_load_explicit(&c->map->cell[what], memory_order_relaxed);
 }
 
-static const struct {
-	const char *name, *help;
-} texts[] = {
-#define X(id, name, help) {name, help},
-    COUNT_LIST(X) COUNT_GAUGES(X)
+void
+count_time(struct counts *c, int64_t micros)
+{
+	/* The bounds of COUNT_TIME_1 to COUNT_TIME_12; t_count compares them. */
+	static const int64_t bounds[] = {1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
+	    500000, 1000000, 2500000, 5000000};
+	unsigned i = 0;
+
+	if (micros < 0)
+		micros = 0;
+	while (i < sizeof(bounds) / sizeof(bounds[0]) && micros > bounds[i])
+		i++;
+	count_add(c, COUNT_TIME_1 + i, 1);
+	count_add(c, COUNT_TIME_SUM, (uint64_t)micros);
+}
+
+static const struct count_row table[] = {
+#define X(id, kind, name, label, value, help) {COUNT_KIND_##kind, name, label, value, help},
+    COUNT_LIST(X)
 #undef X
 };
 
-const char *
-count_name(enum count what)
+const struct count_row *
+count_row(enum count what)
 {
-	return texts[what].name;
-}
-
-const char *
-count_help(enum count what)
-{
-	return texts[what].help;
+	return &table[what];
 }
 
 void

@@ -28,6 +28,17 @@ static const char *const faults[] = {[FAULT_NOT_JSON] = "NotJson",
     [FAULT_OTHER_ACCOUNT] = "OtherAccount",
     [FAULT_NONE] = "None"};
 
+static const enum count fault_counts[] = {[FAULT_NOT_JSON] = COUNT_FAULT_JSON,
+    [FAULT_NOT_EVENT] = COUNT_FAULT_EVENT,
+    [FAULT_TOO_MANY] = COUNT_FAULT_MANY,
+    [FAULT_TOO_COMPLEX] = COUNT_FAULT_COMPLEX,
+    [FAULT_OTHER_ACCOUNT] = COUNT_FAULT_ACCOUNT,
+    [FAULT_NONE] = COUNT_END};
+
+static const enum count source_counts[] = {[REC_WEBHOOK] = COUNT_ACCEPTED,
+    [REC_RECONCILE] = COUNT_RECONCILED,
+    [REC_OPERATOR] = COUNT_REREAD};
+
 const char *
 intake_fault_name(enum intake_fault f)
 {
@@ -93,15 +104,19 @@ intake_reject(
 	(void)snprintf(subject, sizeof(subject), "Rejected.%s: %.200s", fault, out->why.text);
 	if ((rc = name_build(&parts, out->rejected, &e)) == RC_OK) {
 		make_record(&rec, d, out->rejected, subject, p, n);
-		if ((rc = spool_room(sp, SPOOL_REJECTED, n, &e)) == RC_OK)
+		if ((rc = spool_room(sp, SPOOL_REJECTED, n, &out->lack, &e)) == RC_OK) {
 			rc = spool_put(sp, SPOOL_REJECTED, &rec, &e);
+			out->lack = COUNT_LACK_WRITE;
+		}
 	}
 	if (rc != RC_OK) {
 		out->why = e;
 		out->rejected[0] = '\0';
 		return rc;
 	}
+	out->lack = COUNT_END;
 	count_add(spool_counts(sp), COUNT_REJECTED, 1);
+	count_add(spool_counts(sp), fault_counts[out->fault], 1);
 	tell(sp, d, "rejected", out->rejected, n, out->why.text);
 	return RC_OK;
 }
@@ -243,9 +258,11 @@ intake_read(
 {
 	enum rc rc;
 
-	*out = (struct intake){.fault = FAULT_NONE};
+	*out = (struct intake){.fault = FAULT_NONE, .lack = COUNT_END};
 	if ((rc = split_body(p, n, out)) == RC_OK)
 		rc = parse_all(trees, d, out);
+	if (rc != RC_OK && rc != RC_BAD && rc != RC_DENIED)
+		out->lack = COUNT_LACK_MEMORY;
 	return rc;
 }
 
@@ -258,13 +275,17 @@ intake_keep(struct spool *sp, const struct delivery *d, struct intake *out)
 		enum rc rc;
 
 		make_record(&rec, d, t->name, t->subject, t->body, t->n);
-		if ((rc = spool_room(sp, SPOOL_NEW, t->n, &out->why)) == RC_OK)
-			rc = spool_put(sp, SPOOL_NEW, &rec, &out->why);
-		if (rc != RC_OK && rc != RC_EXISTS)
+		if ((rc = spool_room(sp, SPOOL_NEW, t->n, &out->lack, &out->why)) != RC_OK)
 			return rc;
+		rc = spool_put(sp, SPOOL_NEW, &rec, &out->why);
+		if (rc != RC_OK && rc != RC_EXISTS) {
+			out->lack = COUNT_LACK_WRITE;
+			return rc;
+		}
 		t->duplicate = rc == RC_EXISTS;
 		out->fresh += !t->duplicate;
-		count_add(spool_counts(sp), t->duplicate ? COUNT_DUPLICATE : COUNT_ACCEPTED, 1);
+		count_add(spool_counts(sp),
+		    t->duplicate ? COUNT_DUPLICATE : source_counts[d->source], 1);
 		tell(sp, d, t->duplicate ? "duplicate" : "accepted", t->name, t->n, NULL);
 	}
 	err_clear(&out->why);
@@ -279,7 +300,7 @@ intake_again(struct spool *sp, struct spool_item *it, const struct conf *c, bool
 	struct rec r;
 	enum rc rc;
 
-	*out = (struct intake){.fault = FAULT_NONE};
+	*out = (struct intake){.fault = FAULT_NONE, .lack = COUNT_END};
 	*body = BUF_INIT(AGAIN_MAX);
 	if ((rc = spool_read(it, body, &r, &out->why)) != RC_OK)
 		return rc;
@@ -302,5 +323,5 @@ void
 intake_close(struct intake *out)
 {
 	free(out->events);
-	*out = (struct intake){.fault = FAULT_NONE};
+	*out = (struct intake){.fault = FAULT_NONE, .lack = COUNT_END};
 }

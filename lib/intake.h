@@ -63,6 +63,7 @@ struct intake {
 	size_t fresh; /* of these, how many were not duplicates */
 	bool is_array;
 	enum intake_fault fault;
+	enum count lack; /* RC_LATER, RC_FULL: the counter of what is lacking; else COUNT_END */
 	char rejected[NAME_SIZE]; /* the name in rejected, "" none */
 	struct err why;           /* of anything but RC_OK */
 };

@@ -22,9 +22,6 @@
 #include "spool_priv.h"
 #include "str.h"
 
-/* What an event takes besides its body: its header, the rest of a block, its name. */
-#define EVENT_OVERHEAD 8192
-
 #define CHASE 8 /* a name that moves this often while it is looked for: the sender repeats */
 
 static const struct {
@@ -168,27 +165,50 @@ check_mark(const struct spool *sp, struct err *e)
 	    "mounted anew or an operator clears the mark");
 }
 
-enum rc
-spool_room(struct spool *sp, enum spool_box to, uint64_t bytes, struct err *e)
+void
+spool_gauge(struct spool *sp, struct spool_gauge *out)
 {
-	enum count gauge = to == SPOOL_REJECTED ? COUNT_IN_REJECTED : COUNT_WAITING;
-	uint64_t limit = to == SPOOL_REJECTED ? sp->opt.rejected_limit : sp->opt.queue_limit;
 	struct statvfs fs;
-	uint64_t free;
+
+	*out = (struct spool_gauge){.broken = count_is_broken(sp->counts),
+	    .shared = count_is_shared(sp->counts, sp->dir[FOLDER_ROOT]),
+	    .waiting = count_get(sp->counts, COUNT_WAITING),
+	    .rejected = count_get(sp->counts, COUNT_IN_REJECTED),
+	    .limits = sp->opt};
+	if (fstatvfs(sp->dir[FOLDER_ROOT], &fs) != 0)
+		return;
+	out->looked = true;
+	out->free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	out->few_inodes = fs.f_files != 0;
+	out->inodes = fs.f_favail;
+}
+
+enum rc
+spool_room(struct spool *sp, enum spool_box to, uint64_t bytes, enum count *lack, struct err *e)
+{
+	const bool bad = to == SPOOL_REJECTED;
+	const uint64_t limit = bad ? sp->opt.rejected_limit : sp->opt.queue_limit;
+	struct spool_gauge g;
 	enum rc rc;
 
+	spool_gauge(sp, &g);
+	*lack = COUNT_LACK_SYNC;
 	if ((rc = check_mark(sp, e)) != RC_OK)
 		return rc;
-	if (count_get(sp->counts, gauge) >= limit)
+	*lack = bad ? COUNT_LACK_REJECTED : COUNT_LACK_QUEUE;
+	if ((bad ? g.rejected : g.waiting) >= limit)
 		return err_set(e, RC_FULL, "%s holds %" PRIu64 " events, the limit",
-		    to == SPOOL_REJECTED ? "rejected" : "the queue", limit);
-	if (fstatvfs(sp->dir[FOLDER_ROOT], &fs) != 0)
-		return err_sys(e, "fstatvfs", "spool");
-	free = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (free < sp->opt.min_free || free - sp->opt.min_free < bytes + EVENT_OVERHEAD)
+		    bad ? "rejected" : "the queue", limit);
+	*lack = COUNT_LACK_WRITE;
+	if (!g.looked)
+		return err_set(e, RC_LATER, "the disk does not say what is free on it");
+	*lack = COUNT_LACK_DISK;
+	if (g.free < sp->opt.min_free || g.free - sp->opt.min_free < bytes + SPOOL_OVERHEAD)
 		return err_set(e, RC_FULL, "less than min_free is free on the disk");
-	if (fs.f_files != 0 && fs.f_favail <= sp->opt.min_inodes)
+	*lack = COUNT_LACK_INODES;
+	if (g.few_inodes && g.inodes <= sp->opt.min_inodes)
 		return err_set(e, RC_FULL, "fewer than min_inodes are free on the disk");
+	*lack = COUNT_END;
 	return RC_OK;
 }
 

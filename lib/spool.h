@@ -31,6 +31,9 @@
 enum spool_box { SPOOL_NEW, SPOOL_CUR, SPOOL_HELD, SPOOL_FAILED, SPOOL_DONE, SPOOL_REJECTED };
 #define SPOOL_BOXES 6
 
+/* What an event takes on the disk besides its body: header, rest of a block, name. */
+#define SPOOL_OVERHEAD 8192
+
 #define SPOOL_STALE CLK_HOUR /* a file in tmp older than this has lost its writer */
 
 struct spool;
@@ -84,13 +87,28 @@ int spool_ask_dir(const struct spool *sp);
 int spool_keys_dir(const struct spool *sp);
 const char *spool_path(const struct spool *sp);
 
+/* What decides whether events are taken, and how much of it there is. */
+struct spool_gauge {
+	bool broken;      /* the mark stands */
+	bool shared;      /* the counter file is the one that the others have */
+	bool looked;      /* the four below are known */
+	bool few_inodes;  /* the file system has a fixed number of them */
+	uint64_t free;    /* bytes */
+	uint64_t inodes;  /* free */
+	uint64_t waiting; /* events in new and cur */
+	uint64_t rejected;
+	struct spool_opt limits; /* without path and allow_fs */
+};
+
+void spool_gauge(struct spool *sp, struct spool_gauge *out);
+
 /*
  * Is there room for one more event of so many bytes (to: SPOOL_NEW or SPOOL_REJECTED), so that
- * min_free and min_inodes are free after it?  RC_FULL says what is short; RC_LATER: the mark
- * stands.
+ * min_free and min_inodes are free after it?  RC_FULL: no, RC_LATER: the mark stands; then
+ * *lack is the counter of what is lacking, which is the caller's to add to.
  */
-enum rc spool_room(
-    struct spool *sp, enum spool_box to, uint64_t bytes, struct err *e) MUST_CHECK;
+enum rc spool_room(struct spool *sp, enum spool_box to, uint64_t bytes, enum count *lack,
+    struct err *e) MUST_CHECK;
 
 /*
  * Commit one record, to SPOOL_NEW or SPOOL_REJECTED, under r->name.  RC_OK: it survives a power

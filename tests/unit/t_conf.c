@@ -131,6 +131,8 @@ defaults(void **state)
 	assert_int_equal(conf->spool.max_body, 10 << 20);
 	assert_null(conf->spool.allow_fs);
 	assert_int_equal(conf->receiver.threads, 16);
+	assert_string_equal(conf->status.path, "/arken/status");
+	assert_null(conf->status.token_file);
 	assert_string_equal(conf->daemon.state, STATEDIR);
 	assert_string_equal(conf->daemon.store, STATEDIR "/store");
 	assert_int_equal(conf->daemon.active_limit, 20000);
@@ -544,6 +546,13 @@ accounts(void **state)
 	bad("[account a]\npath = /arken/b\n[account b]\n",
 	    ":3: [account b] path: expected a path of its own ([account a] has it, line 2), "
 	    "found \"/arken/b\"");
+	bad("[account a]\npath = /s/metrics\n[status]\npath = /s\n",
+	    ":2: [account a] path: expected a path outside of /s, the path of [status], "
+	    "found \"/s/metrics\"");
+	bad("[account status]\n",
+	    ":1: [account status] path: expected a path outside of /arken/status, the path of "
+	    "[status], found \"/arken/status\"");
+	assert_int_equal(load("[account a]\npath = /arken/statuses\n"), RC_OK);
 	bad("[account a]\nsecret_header = X\n\n",
 	    ":2: [account a] secret_header: expected secret_file with it, found none");
 	bad("[account a]\n\nsecret_file = /x\n[account b]\n",

@@ -108,7 +108,7 @@ setup(void **state)
 {
 	static char fs[] = "tmpfs", header[] = "X-Arken-Secret", hash[] = "HASHACME";
 	static char acme[] = "acme", bare[] = "bare", acme_path[] = "/arken/acme";
-	static char bare_path[] = "/arken/bare";
+	static char bare_path[] = "/arken/bare", status_path[] = "/arken/status";
 	struct err e = {0};
 
 	(void)state;
@@ -132,6 +132,7 @@ setup(void **state)
 	w.conf.accounts = w.accounts;
 	w.conf.naccounts = 2;
 	w.conf.spool.max_body = MAX_BODY;
+	w.conf.status.path = status_path;
 	w.opt = (struct spool_opt){.path = w.spool_path,
 	    .group = getegid(),
 	    .queue_limit = 2000,
@@ -264,6 +265,8 @@ test_accepted_and_duplicate(void **state)
 	assert_int_equal(access(path, R_OK), 0);
 	assert_int_equal(counted(COUNT_ACCEPTED), 1);
 	assert_int_equal(counted(COUNT_DUPLICATE), 1);
+	assert_int_equal(counted(COUNT_TAKEN_IN), 2);
+	assert_int_equal(counted(COUNT_TIME_1), 2); /* the clock of this test stands */
 	assert_non_null(strstr(lines, "auth=secret:line1"));
 	assert_null(strstr(lines, SECRET));
 }
@@ -294,11 +297,11 @@ test_refused(void **state)
 	    {{POST, ACME, JSON, GOOD, "CONTENT_LENGTH=4097"}, 413, COUNT_TOO_LARGE},
 	    {{POST, ACME, JSON, GOOD, "CONTENT_LENGTH=99999999999999999999"}, 413,
 		COUNT_TOO_LARGE},
-	    {{POST, ACME, JSON, GOOD, "CONTENT_LENGTH=+5"}, 400, COUNT_SHORT},
+	    {{POST, ACME, JSON, GOOD, "CONTENT_LENGTH=+5"}, 400, COUNT_MALFORMED},
 	    {{POST, ACME, GOOD}, 415, COUNT_MEDIA},
 	    {{POST, ACME, "CONTENT_TYPE=text/plain", GOOD}, 415, COUNT_MEDIA},
 	    {{POST, ACME, JSON, GOOD, "CONTENT_LENGTH=100"}, 400, COUNT_SHORT},
-	    {{POST, ACME, JSON, GOOD, "CONTENT_LENGTH=2"}, 400, COUNT_SHORT},
+	    {{POST, ACME, JSON, GOOD, "CONTENT_LENGTH=2"}, 400, COUNT_MALFORMED},
 	};
 	const char *body = EVENT("never");
 
@@ -384,6 +387,11 @@ test_rejected(void **state)
 	check_rejected("[{\"accountHashId\":\"ELSE\"},3]", 400, "NotEvent");
 	assert_int_equal(files("new"), 0);
 	assert_int_equal(counted(COUNT_REJECTED), 14);
+	assert_int_equal(counted(COUNT_NOT_EVENT), 12);
+	assert_int_equal(counted(COUNT_OTHER_ACCOUNT), 2);
+	assert_int_equal(counted(COUNT_FAULT_JSON), 6);
+	assert_int_equal(counted(COUNT_FAULT_EVENT), 6);
+	assert_int_equal(counted(COUNT_FAULT_ACCOUNT), 2);
 	assert_int_equal(counted(COUNT_ACCEPTED), 0);
 }
 
@@ -426,6 +434,7 @@ test_full_rejected(void **state)
 	assert_int_equal(post(EVENT("a-2"), NULL), 200);
 	check_files(1, 2);
 	assert_int_equal(counted(COUNT_UNAVAILABLE), 1);
+	assert_int_equal(counted(COUNT_LACK_REJECTED), 1);
 }
 
 static void
@@ -485,6 +494,7 @@ test_broken_mark(void **state)
 	assert_int_equal(post(EVENT("c-1"), NULL), 503);
 	assert_int_equal(post(EVENT("c-2"), NULL), 503);
 	assert_int_equal(post("not json", NULL), 503);
+	assert_int_equal(counted(COUNT_LACK_SYNC), 3);
 	count_clear_broken(spool_counts(w.spool));
 	assert_int_equal(post(EVENT("c-2"), NULL), 200);
 	check_files(2, 0);
@@ -499,6 +509,18 @@ test_full_queue(void **state)
 	assert_int_equal(post(EVENT("d-1"), NULL), 200);
 	assert_int_equal(post(EVENT("d-2"), NULL), 503);
 	check_files(1, 0);
+	assert_int_equal(counted(COUNT_LACK_QUEUE), 1);
+	w.opt.queue_limit = 2000;
+	w.opt.min_free = UINT64_MAX;
+	reopen_spool();
+	assert_int_equal(post(EVENT("d-2"), NULL), 503);
+	assert_int_equal(counted(COUNT_LACK_DISK), 1);
+	w.opt.min_free = 0;
+	w.opt.min_inodes = UINT64_MAX;
+	reopen_spool();
+	assert_int_equal(post(EVENT("d-2"), NULL), 503);
+	assert_int_equal(counted(COUNT_LACK_INODES), 1);
+	assert_int_equal(counted(COUNT_UNAVAILABLE), 3);
 }
 
 static void
@@ -595,6 +617,63 @@ test_refusals_are_logged_with_measure(void **state)
 	assert_int_equal(counted(COUNT_NOT_FOUND), 51);
 }
 
+/* GET and HEAD are for the status pages, and only for them. */
+static void
+test_status_pages(void **state)
+{
+#define HEALTH "REQUEST_URI=/arken/status/healthz"
+#define METRICS "REQUEST_URI=/arken/status/metrics?x=1"
+#define TOKEN "HTTP_AUTHORIZATION=Bearer " SECRET
+	static const struct {
+		const char *env[PARAMS];
+		int status;
+		enum count count;
+		const char *sign; /* in the answer's body */
+	} t[] = {
+	    {{"REQUEST_METHOD=GET", HEALTH}, 200, COUNT_STATUS, "{\"status\":\"well\"}\n"},
+	    {{"REQUEST_METHOD=GET", HEALTH, TOKEN}, 200, COUNT_STATUS, "\"problems\":[]"},
+	    {{"REQUEST_METHOD=GET", HEALTH, TOKEN "x"}, 200, COUNT_STATUS,
+		"{\"status\":\"well\"}\n"},
+	    {{"REQUEST_METHOD=HEAD", HEALTH}, 200, COUNT_STATUS, ""},
+	    {{"REQUEST_METHOD=POST", HEALTH, GOOD, JSON}, 405, COUNT_STATUS_METHOD, "GET"},
+	    {{HEALTH}, 405, COUNT_STATUS_METHOD, "GET"},
+	    {{"REQUEST_METHOD=GET", METRICS}, 401, COUNT_STATUS_DENIED, "token"},
+	    {{"REQUEST_METHOD=GET", METRICS, GOOD}, 401, COUNT_STATUS_DENIED, "token"},
+	    {{"REQUEST_METHOD=GET", METRICS, TOKEN}, 200, COUNT_STATUS,
+		"arkenspool_healthy 1\n"},
+	    {{"REQUEST_METHOD=HEAD", METRICS, TOKEN}, 200, COUNT_STATUS, ""},
+	    {{"REQUEST_METHOD=DELETE", METRICS, TOKEN}, 405, COUNT_STATUS_METHOD, "GET"},
+	};
+	static char out[65536];
+
+	(void)state;
+	w.conf.status.token_file = w.secret_path;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		uint64_t before = counted(t[i].count);
+
+		mono += 10000;
+		assert_int_equal(exchange(t[i].env, "x", 1, true, out), t[i].status);
+		assert_int_equal(counted(t[i].count), before + 1);
+		if (t[i].sign[0] == '\0')
+			assert_string_equal(out, "");
+		else
+			assert_non_null(strstr(out, t[i].sign));
+	}
+	count_mark_broken(spool_counts(w.spool));
+	assert_int_equal(exchange(t[0].env, "", 0, true, out), 503);
+	assert_string_equal(out, "{\"status\":\"unwell\"}\n");
+	assert_int_equal(exchange(t[1].env, "", 0, true, out), 503);
+	assert_non_null(strstr(out, "\"problems\":[\"sync\"]"));
+	assert_int_equal(exchange(t[8].env, "", 0, true, out), 200);
+	/* What is no longer readable opens nothing. */
+	assert_int_equal(remove(w.secret_path), 0);
+	assert_int_equal(exchange(t[8].env, "", 0, true, out), 503);
+	w.conf.status.token_file = NULL;
+	assert_int_equal(exchange(t[8].env, "", 0, true, out), 404);
+	check_files(0, 0);
+	assert_null(strstr(lines, SECRET));
+}
+
 static void
 test_without_a_receiver(void **state)
 {
@@ -629,6 +708,7 @@ main(void)
 	    TEST(test_secrets_break),
 	    TEST(test_bad_secrets_at_start),
 	    TEST(test_refusals_are_logged_with_measure),
+	    TEST(test_status_pages),
 	    TEST(test_without_a_receiver),
 	};
 

@@ -74,11 +74,16 @@ test_refusals(void **state)
 	    {REPLY_OTHER_ACCOUNT, 403, "Status: 403 Forbidden\r\n", NULL},
 	    {REPLY_UNAVAILABLE, 503, "Status: 503 Service Unavailable\r\n",
 		"\r\nRetry-After: 30\r\n"},
+	    {REPLY_STATUS_METHOD, 405, "Status: 405 Method Not Allowed\r\n",
+		"\r\nAllow: GET, HEAD\r\n"},
+	    {REPLY_STATUS_DENIED, 401, "Status: 401 Unauthorized\r\n",
+		"\r\nWWW-Authenticate: Bearer realm=\"arkenspool status\", "
+		"Basic realm=\"arkenspool status\"\r\n"},
 	};
 	static const char *const special[] = {"Allow:", "WWW-Authenticate:", "Retry-After:"};
 
 	(void)state;
-	assert_int_equal(COUNT(t) + 1, REPLY_CASES);
+	assert_int_equal(COUNT(t) + 2, REPLY_CASES);
 	for (size_t i = 0; i < COUNT(t); i++) {
 		struct buf b = BUF_INIT(REPLY_SIZE);
 		struct json *doc;
@@ -110,11 +115,54 @@ test_only_the_sync_makes_200(void **state)
 	for (int r = 0; r < REPLY_CASES; r++) {
 		int status = reply_status((enum reply)r);
 
-		assert_int_equal(status == 200, r == REPLY_ACCEPTED);
+		assert_int_equal(status == 200, r == REPLY_ACCEPTED || r == REPLY_STATUS);
 		assert_true(status == 200 || status >= 400);
 		assert_true(status != 410);
 		assert_non_null(reply_name((enum reply)r));
 	}
+}
+
+/* Each case has a counter of its own, one of the family of answers. */
+static void
+test_every_case_is_counted(void **state)
+{
+	(void)state;
+	for (int r = 0; r < REPLY_CASES; r++) {
+		enum count what = reply_count((enum reply)r);
+
+		assert_true(what < COUNT_END);
+		assert_string_equal(count_row(what)->name, "requests_total");
+		for (int k = 0; k < r; k++)
+			assert_int_not_equal(what, reply_count((enum reply)k));
+	}
+}
+
+static void
+test_page(void **state)
+{
+	static const struct {
+		bool well, head;
+		const char *line;
+	} t[] = {{true, false, "Status: 200 OK\r\n"}, {true, true, "Status: 200 OK\r\n"},
+	    {false, false, "Status: 503 Service Unavailable\r\n"},
+	    {false, true, "Status: 503 Service Unavailable\r\n"}};
+	struct buf text = BUF_INIT(64);
+
+	(void)state;
+	buf_str(&text, "{\"status\":\"well\"}\n");
+	for (size_t i = 0; i < COUNT(t); i++) {
+		struct buf b = BUF_INIT(REPLY_SIZE);
+
+		reply_page(&b, t[i].well, "application/json", &text, t[i].head);
+		if (t[i].head) { /* as GET, without the text (RFC 9110 section 9.3.2) */
+			assert_true(strstr(b.p, "\r\n\r\n")[4] == '\0');
+			buf_add(&b, text.p, text.n);
+		}
+		assert_string_equal(check_message(&b, "application/json"), text.p);
+		assert_true(str_begins(b.p, t[i].line));
+		buf_free(&b);
+	}
+	buf_free(&text);
 }
 
 static void
@@ -209,6 +257,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_only_the_sync_makes_200),
+	    cmocka_unit_test(test_every_case_is_counted),
+	    cmocka_unit_test(test_page),
 	    cmocka_unit_test(test_one_event),
 	    cmocka_unit_test(test_array),
 	    cmocka_unit_test(test_largest_array_fits),

@@ -43,6 +43,7 @@
 #define DENIED(call) CHECK((errno = 0, (call) < 0) && (errno == EACCES || errno == EPERM))
 
 static struct kit kit;
+static enum count lack;
 
 /* Run fn as this user; the test fails if it finds something wrong. */
 static void
@@ -120,7 +121,7 @@ receiver_puts(void)
 	int fd;
 
 	open_spool();
-	CHECK(spool_room(kit.sp, SPOOL_NEW, 0, &kit.e) == RC_OK);
+	CHECK(spool_room(kit.sp, SPOOL_NEW, 0, &lack, &kit.e) == RC_OK);
 	CHECK(kit_put(&kit, KIT_NAME) == RC_OK);
 	CHECK(kit_put(&kit, KIT_NAME) == RC_EXISTS);
 	CHECK(spool_put(kit.sp, SPOOL_REJECTED, &r, &kit.e) == RC_OK);
