@@ -11,11 +11,13 @@
 #include <sysexits.h>
 
 #include "ctl.h"
+#include "filter.h"
 #include "out.h"
 #include "view.h"
 
 struct tally {
 	struct spool *sp;
+	const struct filter *filter;
 	enum spool_box box;
 	uint64_t n[STATES];
 	uint64_t other; /* files that are no events */
@@ -25,13 +27,19 @@ static bool
 count_one(const struct spool_entry *se, void *arg)
 {
 	struct tally *t = arg;
+	struct name parts;
+	struct view v;
 
-	if (!se->is_name)
+	if (!se->is_name) {
 		t->other++;
-	else if (view_is_running(t->sp, t->box, se->name))
-		t->n[ST_RUNNING]++;
-	else
-		t->n[state_of(t->box)]++;
+	} else if (!filter_any(t->filter)) {
+		t->n[view_is_running(t->sp, t->box, se->name) ? ST_RUNNING
+							      : state_of(t->box)]++;
+	} else if (name_parse(se->name, &parts) && filter_name(t->filter, &parts) &&
+		   view_read(t->sp, t->box, se->name, &v, NULL) == RC_OK &&
+		   filter_view(t->filter, t->sp, &v)) {
+		t->n[v.state]++;
+	}
 	return true;
 }
 
@@ -60,16 +68,22 @@ print_tally(const struct tally *t, bool json)
 int
 cmd_count(struct ctl *c, int argc, char **argv)
 {
-	static const struct option names[] = {{"json", no_argument, NULL, CTL_JSON},
-	    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	struct tally t = {0};
+	static const struct option names[] = {FILTER_OPTIONS,
+	    {"json", no_argument, NULL, CTL_JSON}, {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0}};
+	struct filter filter = {0};
+	struct tally t = {.filter = &filter};
 	struct err e = {0};
 	bool json = false;
 	int opt, status;
 	enum rc rc;
 
-	while ((opt = ctl_option(c, argc, argv, ":h", names)) >= 0)
-		json = true;
+	while ((opt = ctl_option(c, argc, argv, ":h", names)) >= 0) {
+		if (opt == CTL_JSON)
+			json = true;
+		else if (filter_option(c, &filter, opt, optarg) != EX_OK)
+			return EX_USAGE;
+	}
 	if (opt != CTL_END)
 		return ctl_option_exit(opt);
 	if (optind < argc)

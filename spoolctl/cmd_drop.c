@@ -8,9 +8,11 @@
 #include "ctl.h"
 #include "move.h"
 
-static const struct verb drop = {.step = "dropped",
+static const struct verb drop = {.word = "drop",
+    .step = "dropped",
     .done = "dropped",
     .would = "would drop",
+    .states = {[ST_FAILED] = true},
     .rules = {
 	[SPOOL_NEW] = {.todo = TODO_MOVE, .to = SPOOL_DONE},
 	[SPOOL_CUR] = {.todo = TODO_MOVE, .to = SPOOL_DONE},

@@ -8,9 +8,11 @@
 #include "ctl.h"
 #include "move.h"
 
-static const struct verb hold = {.step = "held",
+static const struct verb hold = {.word = "hold",
+    .step = "held",
     .done = "held",
     .would = "would hold",
+    .states = {[ST_WAITING] = true},
     .rules = {
 	[SPOOL_NEW] = {.todo = TODO_MOVE, .to = SPOOL_HELD},
 	[SPOOL_CUR] = {.todo = TODO_MOVE, .to = SPOOL_HELD},

@@ -187,31 +187,12 @@ list_events(struct ctl *c, const struct list_wish *wish, bool json)
 	return EX_OK;
 }
 
-/* The argument after the options: which states. */
-static int
-read_states(const struct ctl *c, int argc, char **argv, struct list_wish *wish)
-{
-	enum state st;
-
-	if (argc > 1)
-		return ctl_usage(c, "one state at most");
-	if (argc == 0 || str_eq(argv[0], "all")) {
-		for (st = ST_WAITING; st < STATES; st++)
-			wish->state[st] = argc != 0 || st != ST_DONE;
-		return EX_OK;
-	}
-	if (!state_parse(argv[0], &st))
-		return ctl_usage(c, "\"%.40s\" is no state", argv[0]);
-	wish->state[st] = true;
-	return EX_OK;
-}
-
 int
 cmd_ls(struct ctl *c, int argc, char **argv)
 {
-	static const struct option names[] = {{"account", required_argument, NULL, CTL_ACCOUNT},
-	    {"kind", required_argument, NULL, CTL_KIND}, {"json", no_argument, NULL, CTL_JSON},
-	    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static const struct option names[] = {FILTER_OPTIONS,
+	    {"json", no_argument, NULL, CTL_JSON}, {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0}};
 	struct list_wish wish = {0};
 	bool json = false;
 	int opt, status;
@@ -219,14 +200,12 @@ cmd_ls(struct ctl *c, int argc, char **argv)
 	while ((opt = ctl_option(c, argc, argv, ":h", names)) >= 0) {
 		if (opt == CTL_JSON)
 			json = true;
-		else if (opt == CTL_ACCOUNT)
-			wish.account = optarg;
-		else
-			wish.kind = optarg;
+		else if (filter_option(c, &wish.filter, opt, optarg) != EX_OK)
+			return EX_USAGE;
 	}
 	if (opt != CTL_END)
 		return ctl_option_exit(opt);
-	if ((status = read_states(c, argc - optind, argv + optind, &wish)) != EX_OK)
+	if ((status = list_states(c, argc - optind, argv + optind, &wish)) != EX_OK)
 		return status;
 	return list_events(c, &wish, json);
 }

@@ -8,9 +8,11 @@
 #include "ctl.h"
 #include "move.h"
 
-static const struct verb release = {.step = "released",
+static const struct verb release = {.word = "release",
+    .step = "released",
     .done = "released",
     .would = "would release",
+    .states = {[ST_HELD] = true},
     .rules = {
 	[SPOOL_NEW] = {.todo = TODO_NOTHING, .text = "it is queued already"},
 	[SPOOL_CUR] = {.todo = TODO_NOTHING, .text = "it is queued already"},

@@ -10,6 +10,7 @@
 #define ARKEN_CTL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "conf.h"
@@ -46,21 +47,40 @@ struct command {
 };
 
 int cmd_ls(struct ctl *c, int argc, char **argv);
+int cmd_completion(struct ctl *c, int argc, char **argv);
 int cmd_count(struct ctl *c, int argc, char **argv);
+int cmd_shape(struct ctl *c, int argc, char **argv);
 int cmd_show(struct ctl *c, int argc, char **argv);
 int cmd_explain(struct ctl *c, int argc, char **argv);
 int cmd_retry(struct ctl *c, int argc, char **argv);
 int cmd_hold(struct ctl *c, int argc, char **argv);
 int cmd_release(struct ctl *c, int argc, char **argv);
 int cmd_drop(struct ctl *c, int argc, char **argv);
+int cmd_flush(struct ctl *c, int argc, char **argv);
+int cmd_purge(struct ctl *c, int argc, char **argv);
 int cmd_make_spool(struct ctl *c, int argc, char **argv);
 int cmd_clear_mark(struct ctl *c, int argc, char **argv);
 int cmd_targets(struct ctl *c, int argc, char **argv);
 int cmd_pause(struct ctl *c, int argc, char **argv);
 int cmd_resume(struct ctl *c, int argc, char **argv);
 
+/* The table of all commands, in the order of the help. */
+const struct command *ctl_commands(size_t *n);
+
 /* Long options have values from here on, so that none collides with a letter. */
-enum { CTL_ACCOUNT = 256, CTL_KIND, CTL_JSON, CTL_RAW, CTL_BODY, CTL_REASON, CTL_ALL_FAILED };
+enum {
+	CTL_ACCOUNT = 256,
+	CTL_KIND,
+	CTL_CLIENT,
+	CTL_OLDER,
+	CTL_SINCE,
+	CTL_GREP,
+	CTL_STATE,
+	CTL_JSON,
+	CTL_RAW,
+	CTL_BODY,
+	CTL_REASON,
+};
 
 #define CTL_END (-1)  /* of the options */
 #define CTL_DONE (-2) /* help was printed: the command returns EX_OK */

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "list.h"
 #include "str.h"
@@ -147,7 +148,7 @@ read_one(const struct spool_entry *se, void *arg)
 	struct view v;
 
 	if (!se->is_name || !name_parse(se->name, &parts) ||
-	    !view_wanted(&parts, r->wish->account, r->wish->kind))
+	    !filter_name(&r->wish->filter, &parts))
 		return true;
 	if (se->foreign) {
 		r->l->foreign++;
@@ -155,7 +156,7 @@ read_one(const struct spool_entry *se, void *arg)
 	}
 	if (view_read(r->sp, r->box, se->name, &v, NULL) != RC_OK)
 		return true; /* moved meanwhile */
-	if (!r->wish->state[v.state])
+	if (!r->wish->state[v.state] || !filter_view(&r->wish->filter, r->sp, &v))
 		return true;
 	if ((r->rc = make_entry(&v, r->now, &en, r->e)) == RC_OK)
 		r->rc = list_add(r->l, &en, r->e);
@@ -264,6 +265,24 @@ list_read(
 	if (l->n > 0)
 		qsort(l->at, l->n, sizeof(*l->at), by_age);
 	return RC_OK;
+}
+
+int
+list_states(const struct ctl *c, int argc, char **argv, struct list_wish *wish)
+{
+	enum state st;
+
+	if (argc > 1)
+		return ctl_usage(c, "one state at most");
+	if (argc == 0 || str_eq(argv[0], "all")) {
+		for (st = ST_WAITING; st < STATES; st++)
+			wish->state[st] = argc != 0 || st != ST_DONE;
+		return EX_OK;
+	}
+	if (!state_parse(argv[0], &st))
+		return ctl_usage(c, "\"%.40s\" is no state", argv[0]);
+	wish->state[st] = true;
+	return EX_OK;
 }
 
 const char *

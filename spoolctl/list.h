@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ctl.h"
 #include "err.h"
+#include "filter.h"
 #include "spool.h"
 #include "view.h"
 
@@ -39,13 +41,17 @@ struct list {
 
 struct list_wish { /* what is asked for */
 	bool state[STATES];
-	const char *account, *kind; /* NULL: any */
+	struct filter filter;
 };
 
 /* Read what is asked for, sorted, the oldest first; the caller owns l (list_free). */
 enum rc list_read(struct spool *sp, const struct list_wish *wish, int64_t now, struct list *l,
     struct err *e) MUST_CHECK;
 void list_free(struct list *l);
+
+/* From the arguments after the options: which states; none are all but done.  EX_OK, or
+ * reported. */
+int list_states(const struct ctl *c, int argc, char **argv, struct list_wish *wish) MUST_CHECK;
 
 /* The ID of an entry: where it begins in its name, and its length. */
 const char *list_id(const struct entry *en, size_t *n);

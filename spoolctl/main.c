@@ -16,7 +16,9 @@
 
 #include "clk.h"
 #include "ctl.h"
+#include "filter.h"
 #include "log.h"
+#include "move.h"
 #include "out.h"
 #include "str.h"
 #include "user.h"
@@ -26,42 +28,54 @@
 	"event has; \"spoolctl ls\" shows such beginnings.\n"
 
 static const struct command commands[] = {
-    {"ls", "[STATE] [--account NAME] [--kind KIND] [--json]", "list events, the oldest first",
+    {"ls", "[STATE] [--json] " FILTER_USAGE, "list events, the oldest first",
 	"STATE is waiting, running, failed, held, rejected, done or all; without it\n"
-	"everything that is not done is listed.  KIND is a category (FileStore) or a\n"
-	"category and a type (FileStore.Upload).  With --json each event is one line of\n"
-	"JSON.\n\n"
-	"  example: spoolctl ls failed --json | jq -r .name | spoolctl retry -\n",
+	"everything that is not done is listed.  With --json each event is one line of\n"
+	"JSON.\n" FILTER_HELP
+	"\n  example: spoolctl ls failed --json | jq -r .id | spoolctl retry -\n",
 	cmd_ls},
-    {"count", "[--json]", "how many events are in each state", "\n  example: spoolctl count\n",
-	cmd_count},
+    {"count", "[--json] " FILTER_USAGE, "how many events are in each state",
+	FILTER_HELP "\n  example: spoolctl count --since 2h\n", cmd_count},
+    {"shape", "[STATE] [--json] " FILTER_USAGE, "how old the events of each kind are",
+	"A row a kind, a column an age in minutes, as Postfix's qshape.  Without STATE\n"
+	"what waits or is in work.\n" FILTER_HELP "\n  example: spoolctl shape failed\n",
+	cmd_shape},
     {"show", "[--raw | --body] ID", "print an event: its header fields and its body",
 	"With --raw the file is written byte for byte, with --body the body alone; neither\n"
 	"is made harmless for a terminal.\n\n" ID_HELP "\n  example: spoolctl show 0b0f6a2e\n",
 	cmd_show},
     {"explain", "ID", "tell the story of an event, and what can be done now",
 	"\n" ID_HELP "\n  example: spoolctl explain 0b0f6a2e\n", cmd_explain},
-    {"retry", "[--dry-run] {ID... | - | --all-failed [--account NAME] [--kind KIND]}",
+    {"retry", MOVE_USAGE,
 	"let failed, held or waiting events be tried now, read rejected ones again",
 	"The tries are counted anew.  What is in rejected is read again with what the\n"
 	"configuration says now; the events in it go to the queue, the rejected file to\n"
-	"done.  With - the IDs are read from standard input, one a line.  With --dry-run\n"
-	"(-n) nothing is changed.\n\n" ID_HELP
-	"\n  example: spoolctl retry --all-failed --kind FileStore.Upload\n",
+	"done.  ALL and filters mean failed events.\n" MOVE_HELP "\n" ID_HELP
+	"\n  example: spoolctl retry --kind FileStore.Upload --older 2h\n",
 	cmd_retry},
-    {"hold", "[--dry-run] [--reason TEXT] {ID... | -}",
-	"set events aside until they are released",
-	"A held event is not tried and does not age.\n\n" ID_HELP
+    {"hold", "[--reason TEXT] " MOVE_USAGE, "set events aside until they are released",
+	"A held event is not tried and does not age.  ALL and filters mean waiting "
+	"events.\n" MOVE_HELP "\n" ID_HELP
 	"\n  example: spoolctl hold 0b0f6a2e --reason \"asked Arken, case 4711\"\n",
 	cmd_hold},
-    {"release", "[--dry-run] {ID... | -}", "put held events back into the queue",
-	"The tries are counted anew.\n\n" ID_HELP "\n  example: spoolctl release 0b0f6a2e\n",
+    {"release", MOVE_USAGE, "put held events back into the queue",
+	"The tries are counted anew.  ALL and filters mean held events.\n" MOVE_HELP
+	"\n" ID_HELP "\n  example: spoolctl release ALL\n",
 	cmd_release},
-    {"drop", "[--dry-run] --reason TEXT {ID... | -}", "give events up, and say why",
+    {"drop", "--reason TEXT " MOVE_USAGE, "give events up, and say why",
 	"A dropped event is kept in done as long as any other, with its reason in the\n"
-	"spool's log; when it is delivered again it is known as a repeat.\n\n" ID_HELP
+	"spool's log; when it is delivered again it is known as a repeat.  ALL and filters\n"
+	"mean failed events.\n" MOVE_HELP "\n" ID_HELP
 	"\n  example: spoolctl drop 0b0f6a2e --reason \"test event of 5 March\"\n",
 	cmd_drop},
+    {"flush", "[--dry-run]", "make every waiting event due now",
+	"What was tried stays counted; a target that is paused stays paused.\n\n"
+	"  example: spoolctl flush\n",
+	cmd_flush},
+    {"purge", "[--older AGE] [--dry-run]", "remove what has been done or rejected for long",
+	"Without --older what is older than retention; spoold does the same every hour.\n\n"
+	"  example: spoolctl purge --older 60d --dry-run\n",
+	cmd_purge},
     {"targets", "[--json]", "what is left alone because it is down or paused, and why",
 	"A target is what events need from outside: the API, its token, the hook or the\n"
 	"forward of an account, the host of documents.  Their events wait uncounted.\n\n"
@@ -85,9 +99,19 @@ static const struct command commands[] = {
 	"that an event is safe.  Look at the disk and the kernel's log first.\n\n"
 	"  example: spoolctl clear-mark\n",
 	cmd_clear_mark},
+    {"completion", "{bash | zsh | fish}", "print a completion script for a shell",
+	"\n  example: spoolctl completion bash > /etc/bash_completion.d/spoolctl\n",
+	cmd_completion},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+const struct command *
+ctl_commands(size_t *n)
+{
+	*n = COMMANDS;
+	return commands;
+}
 
 static int
 print_help(void)
@@ -113,10 +137,32 @@ print_help(void)
 	return EX_OK;
 }
 
+#define USAGE_WIDTH 80
+#define USAGE_INDENT 15 /* of the lines after the first */
+
+/* Words with blanks between them, broken where the line is full; a [...] stays together. */
+static void
+print_usage(const struct command *k)
+{
+	int column = printf("usage: spoolctl %s", k->name);
+
+	for (const char *p = k->usage; *p != '\0';) {
+		size_t n = strcspn(p, *p == '[' ? "]" : " ");
+
+		n += strcspn(p + n, " ");
+		if (column + 1 + (int)n > USAGE_WIDTH)
+			column = printf("\n%*s", USAGE_INDENT, "") - 1;
+		column += printf(" %.*s", (int)n, p);
+		p += n + strspn(p + n, " ");
+	}
+	(void)printf("\n\n");
+}
+
 static void
 print_command_help(const struct command *k)
 {
-	(void)printf("usage: spoolctl %s %s\n\n%s.\n%s", k->name, k->usage, k->help, k->text);
+	print_usage(k);
+	(void)printf("%s.\n%s", k->help, k->text);
 }
 
 /* The option getopt_long stumbled over; a letter inside a cluster is not an argument by itself.

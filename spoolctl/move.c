@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "evlog.h"
 #include "io.h"
@@ -220,7 +221,127 @@ move_all(struct ctl *c, const struct picks *ps, const struct move *m)
 	return status;
 }
 
-int
+/* What the arguments and options of a command ask for. */
+struct order {
+	struct move move;
+	struct filter filter;
+	const char *state; /* NULL: those of the verb */
+	bool yes;
+};
+
+struct gathering {
+	struct ctl *c;
+	struct picks *ps;
+	const struct filter *filter;
+	enum spool_box box;
+	enum rc rc;
+	struct err *e;
+};
+
+static bool
+gather_one(const struct spool_entry *se, void *arg)
+{
+	struct gathering *g = arg;
+	struct name parts;
+	struct view v;
+
+	if (!se->is_name || !name_parse(se->name, &parts) || !filter_name(g->filter, &parts))
+		return true;
+	if (filter_any(g->filter) &&
+	    (view_read(g->c->spool, g->box, se->name, &v, NULL) != RC_OK ||
+		!filter_view(g->filter, g->c->spool, &v)))
+		return true;
+	g->rc = picks_add(g->ps, se->name, g->e);
+	return g->rc == RC_OK;
+}
+
+/* RC_FULL: more than can be taken at once. */
+static enum rc
+gather(struct ctl *c, const bool states[STATES], const struct filter *f, struct picks *ps,
+    struct err *e)
+{
+	struct gathering g = {.c = c, .ps = ps, .filter = f, .e = e};
+	enum rc rc;
+
+	for (g.box = SPOOL_NEW; g.box < SPOOL_BOXES; g.box++) {
+		if (!states[state_of(g.box)])
+			continue;
+		if ((rc = spool_walk(c->spool, g.box, gather_one, &g, e)) != RC_OK)
+			return rc;
+		if (g.rc != RC_OK)
+			return g.rc;
+	}
+	return RC_OK;
+}
+
+/* At a terminal: is it meant?  Anywhere else it is. */
+static bool
+confirm(const struct order *o, size_t n)
+{
+	char answer[16];
+
+	(void)ctl_fail(0, "%s%s: %zu event%s", o->move.dry_run ? "dry run of " : "",
+	    o->move.verb->word, n, n == 1 ? "" : "s");
+	if (o->yes || o->move.dry_run || n == 0 || !isatty(STDIN_FILENO) ||
+	    !isatty(STDERR_FILENO))
+		return true;
+	(void)fprintf(stderr, "Go on? [y/N] ");
+	return fgets(answer, sizeof(answer), stdin) != NULL &&
+	       (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int
+read_order_states(const struct ctl *c, const struct order *o, bool states[STATES])
+{
+	enum state st;
+
+	memcpy(states, o->move.verb->states, sizeof(o->move.verb->states));
+	if (o->state == NULL)
+		return EX_OK;
+	for (st = ST_WAITING; st < STATES; st++)
+		states[st] = str_eq(o->state, "all");
+	if (str_eq(o->state, "all"))
+		return EX_OK;
+	if (!state_parse(o->state, &st) || st == ST_RUNNING)
+		return ctl_usage(c,
+		    "--state \"%.40s\": expected waiting, failed, held, rejected, done or all",
+		    o->state);
+	states[st] = true;
+	return EX_OK;
+}
+
+/* Everything in some states that passes the filters. */
+static int
+move_filtered(struct ctl *c, const struct order *o)
+{
+	struct picks ps = {0};
+	struct err e = {0};
+	bool states[STATES];
+	int status;
+	enum rc rc;
+
+	if ((status = read_order_states(c, o, states)) != EX_OK ||
+	    (status = ctl_open(c)) != EX_OK)
+		return status;
+	rc = gather(c, states, &o->filter, &ps, &e);
+	if (rc == RC_FULL) /* the rest is named, and taken by the same command again */
+		status = ctl_fail(
+		    EX_TEMPFAIL, "only the first %d are taken: run it again", PICK_MAX);
+	else if (rc != RC_OK)
+		status = ctl_fail(err_exit(rc), "%s", e.text);
+	if (rc == RC_OK || rc == RC_FULL) {
+		if (!confirm(o, ps.n))
+			status = ctl_fail(EX_OK, "nothing was changed");
+		else if ((rc = picks_find(c->spool, &ps, &e)) != RC_OK)
+			status = ctl_fail(err_exit(rc), "%s", e.text);
+		else
+			status = ctl_worse(status, move_all(c, &ps, &o->move));
+	}
+	picks_free(&ps);
+	return status;
+}
+
+static int
 move_picked(struct ctl *c, int argc, char **argv, const struct move *m)
 {
 	struct picks ps = {0};
@@ -239,31 +360,60 @@ move_picked(struct ctl *c, int argc, char **argv, const struct move *m)
 	return status;
 }
 
+/* The options of a command.  EX_OK, or what to exit with; *done: help was printed. */
+static int
+read_options(
+    struct ctl *c, int argc, char **argv, enum move_reason reason, struct order *o, bool *done)
+{
+	static const struct option names[] = {FILTER_OPTIONS,
+	    {"dry-run", no_argument, NULL, 'n'}, {"yes", no_argument, NULL, 'y'},
+	    {"help", no_argument, NULL, 'h'}, {"state", required_argument, NULL, CTL_STATE},
+	    {"reason", required_argument, NULL, CTL_REASON}, {NULL, 0, NULL, 0}};
+	int opt;
+
+	while ((opt = ctl_option(c, argc, argv, ":hny", names)) >= 0) {
+		if (opt == 'n')
+			o->move.dry_run = true;
+		else if (opt == 'y')
+			o->yes = true;
+		else if (opt == CTL_STATE)
+			o->state = optarg;
+		else if (opt == CTL_REASON && reason == REASON_NONE)
+			return ctl_usage(c, "--reason is no option here");
+		else if (opt == CTL_REASON)
+			o->move.reason = optarg;
+		else if (filter_option(c, &o->filter, opt, optarg) != EX_OK)
+			return EX_USAGE;
+	}
+	*done = opt != CTL_END;
+	return *done ? ctl_option_exit(opt) : EX_OK;
+}
+
 int
 move_command(
     struct ctl *c, int argc, char **argv, const struct verb *verb, enum move_reason reason)
 {
-	static const struct option plain[] = {{"dry-run", no_argument, NULL, 'n'},
-	    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	static const struct option with_reason[] = {{"dry-run", no_argument, NULL, 'n'},
-	    {"help", no_argument, NULL, 'h'}, {"reason", required_argument, NULL, CTL_REASON},
-	    {NULL, 0, NULL, 0}};
-	struct move m = {.verb = verb};
-	int opt;
+	struct order o = {.move = {.verb = verb}};
+	bool done = false, all, filtered;
+	int status;
 
-	while ((opt = ctl_option(
-		    c, argc, argv, ":hn", reason == REASON_NONE ? plain : with_reason)) >= 0) {
-		if (opt == 'n')
-			m.dry_run = true;
-		else
-			m.reason = optarg;
-	}
-	if (opt != CTL_END)
-		return ctl_option_exit(opt);
-	if (m.reason != NULL && m.reason[strspn(m.reason, " \t\r\n")] == '\0')
-		m.reason = NULL;
-	if (reason == REASON_MUST && m.reason == NULL)
+	if ((status = read_options(c, argc, argv, reason, &o, &done)) != EX_OK || done)
+		return status;
+	argc -= optind;
+	argv += optind;
+	if (o.move.reason != NULL && o.move.reason[strspn(o.move.reason, " \t\r\n")] == '\0')
+		o.move.reason = NULL;
+	if (reason == REASON_MUST && o.move.reason == NULL)
 		return ctl_usage(
 		    c, "why? Give --reason TEXT, it is kept with the event's story");
-	return move_picked(c, argc - optind, argv + optind, &m);
+	all = argc == 1 && str_eq(argv[0], "ALL");
+	filtered = filter_any(&o.filter);
+	for (int i = 0; i < argc && !all; i++)
+		if (filtered || str_eq(argv[i], "ALL"))
+			return ctl_usage(c, "either IDs, or ALL or filters");
+	if (filtered || all)
+		return move_filtered(c, &o);
+	if (o.state != NULL)
+		return ctl_usage(c, "--state goes with ALL or filters");
+	return move_picked(c, argc, argv, &o.move);
 }

@@ -9,8 +9,10 @@
 #include <stdbool.h>
 
 #include "ctl.h"
+#include "filter.h"
 #include "pick.h"
 #include "spool.h"
+#include "view.h"
 
 enum todo {
 	TODO_REFUSE,  /* not possible for an event there */
@@ -27,8 +29,10 @@ struct rule { /* what a command does with an event in one box */
 };
 
 struct verb {
+	const char *word;         /* the command */
 	const char *step;         /* in the spool's log */
 	const char *done, *would; /* "requeued", "would requeue" */
+	bool states[STATES]; /* meant by ALL and by filters, unless --state says otherwise */
 	struct rule rules[SPOOL_BOXES];
 };
 
@@ -44,12 +48,21 @@ struct move {
  */
 int move_all(struct ctl *c, const struct picks *ps, const struct move *m);
 
-/* The same for the IDs of the arguments; opens the spool. */
-int move_picked(struct ctl *c, int argc, char **argv, const struct move *m);
-
-/* The whole of a command without options of its own but --dry-run and perhaps --reason. */
+/*
+ * The whole of a command: options, which events (IDs, - for standard input, ALL, or filters),
+ * how many they are, and what becomes of each.  For ALL and filters a person at a terminal is
+ * asked first.
+ */
 enum move_reason { REASON_NONE, REASON_MAY, REASON_MUST };
 int move_command(
     struct ctl *c, int argc, char **argv, const struct verb *verb, enum move_reason reason);
+
+#define MOVE_USAGE                                                                             \
+	"{ID... | - | ALL | FILTER...} [--state STATE] [--dry-run] [--yes] " FILTER_USAGE
+#define MOVE_HELP                                                                              \
+	"With - the IDs are read from standard input, one a line.  ALL, in capitals, and\n"    \
+	"filters mean every event in the state this command is for; --state names another\n"   \
+	"(or all).  Their number is said first, and at a terminal you are asked, unless\n"     \
+	"--yes (-y) is given.  With --dry-run (-n) nothing is changed.\n" FILTER_HELP
 
 #endif

@@ -123,7 +123,7 @@ def thousand_events():
             c.ctl("release", "-", stdin="\n".join(c.names("held")))
         wait_until(lambda: not c.names("cur") and not c.names("new"),
                    [c.box("cur"), c.box("new")], lambda: "the queue to drain: %r" % c.counts())
-        c.ctl("retry", "--all-failed")
+        c.ctl("retry", "ALL")
         c.wait_state(done=EVENTS, failed=0, held=0, rejected=0)
         tap.same(c.names("done"), sorted(events), "done")
         tap.same(os.listdir(c.spool + "/tmp"), [], "left in tmp")

@@ -325,11 +325,25 @@ def always_fails():
         c.wait_state(done=1, failed=1)
         tap.same(c.sandbox.stats()["api_client"], 6, "counted anew")
         c.sandbox.no_faults()
-        c.ctl("retry", "--all-failed")
+        c.ctl("retry", "ALL")
         c.wait_state(done=2, failed=0)
         c.check_stored(e)
         c.check_stored(other)
         c.wait_no_notes()
+
+
+@test
+def flushed():
+    """flush makes what waits for its next try due now, and keeps what was counted"""
+    with Chain("flush", daemon="retry_min = 1h\nretry_max = 1h") as c:
+        c.sandbox.fault(on="api", match="/client", do_="status", status=500, times=1)
+        e = c.sandbox.emit("Client.Update")[0]
+        wait_note(c, name_of(e), "that it waits", lambda n: n["state"] == "waiting" and
+                  int(n["due"]) > 0 and n["tries"] == "1")
+        assert "1 waiting event made due" in c.ctl("flush")
+        c.wait_state(done=1)
+        c.check_stored(e)
+        tap.same(c.sandbox.stats()["api_client"], 2)
 
 
 @test

@@ -27,6 +27,7 @@ import traceback
 
 BUILD = os.path.abspath(os.environ.get("ARKEN_BUILD", "."))
 PROGRAM = os.path.join(BUILD, "spoolctl", "spoolctl")
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NOW = datetime.datetime.now(datetime.timezone.utc)
 FLAGS = {"new": "", "cur": ":2,", "held": ":2,", "failed": ":2,F", "done": ":2,S", "rejected": ""}
 PLACE = {"new": "new", "cur": "cur", "held": "held/cur", "failed": "failed/cur",
@@ -228,8 +229,8 @@ class Full(Spool):
 # Help, versions, usage
 
 
-COMMANDS = ["ls", "count", "show", "explain", "retry", "hold", "release", "drop", "make-spool",
-            "clear-mark", "targets", "pause", "resume"]
+COMMANDS = ["ls", "count", "shape", "show", "explain", "retry", "hold", "release", "drop", "flush",
+            "purge", "completion", "make-spool", "clear-mark", "targets", "pause", "resume"]
 
 
 @test
@@ -255,7 +256,14 @@ def mistakes_in_usage_are_64_and_touch_nothing():
                      ["ls", "--account"], ["ls", "nostate"], ["ls", "failed", "held"],
                      ["count", "x"], ["show"], ["show", "a", "b"], ["show", "--raw", "--body", "a"],
                      ["explain"], ["explain", "a", "b"], ["retry"], ["retry", "--dry-run"],
-                     ["retry", "--all-failed", "x"], ["retry", "--kind", "Client", s.failed],
+                     ["retry", "ALL", "x"], ["retry", "--kind", "Client", s.failed],
+                     ["retry", "--state", "held", s.failed], ["retry", "ALL", "--state", "running"],
+                     ["retry", "ALL", "--state", "x"], ["retry", "all", "--older", "soon"],
+                     ["ls", "--older", "soon"], ["ls", "--since", "yesterday"],
+                     ["ls", "--since", "2026-02-30"], ["shape", "x"], ["shape", "held", "done"],
+                     ["count", "--older", "-1"], ["flush", "x"], ["purge", "x"],
+                     ["purge"], ["purge", "--older", "6d"], ["purge", "--older", "x"],
+                     ["completion"], ["completion", "ksh"], ["completion", "bash", "zsh"],
                      ["retry", "--account", "acme", s.failed], ["hold"], ["release"], ["drop"],
                      ["release", "--reason", "x", s.held], ["drop", s.failed],
                      ["drop", "--reason", " ", s.failed], ["make-spool", "x"],
@@ -857,15 +865,215 @@ def retry_takes_a_pipe_from_ls_through_jq():
 
 
 @test
-def retry_all_failed():
+def retry_takes_all_and_filters():
     with Full() as s:
-        s.ctl("retry", "--all-failed", "--account", "beta", "--kind", "Client.Delete")
+        r = s.ctl("retry", "ALL", "--account", "beta", "--kind", "Client.Delete")
+        has(r.errors, "retry: 1 event\n")
         same({e["name"] for e in s.listed("failed")}, {s.failed, s.failed2})
-        has(s.ctl("retry", "--all-failed", "--dry-run").text, "would requeue  " + s.failed)
-        s.ctl("retry", "--all-failed")
+        r = s.ctl("retry", "ALL", "--dry-run")
+        has(r.text, "would requeue  " + s.failed, "would requeue  " + s.failed2)
+        has(r.errors, "dry run of retry: 2 events\n")
+        same(s.ctl("retry", "--older", "1d", "-n").text.count("would"), 1)
+        s.ctl("retry", "ALL")
         same(s.listed("failed"), [])
-        has(s.ctl("retry", "--all-failed").text, "no such event has failed")
+        has(s.ctl("retry", "ALL").errors, "retry: 0 events")
         same(s.where(s.held), ["held"])
+        s.ctl("retry", "ALL", "--state", "held")
+        same(s.where(s.held), ["new"])
+
+
+@test
+def each_command_means_its_own_state():
+    with Full() as s:
+        s.ctl("hold", "ALL", status=75)             # the one in work is busy, all others are held
+        same((s.where(s.new), s.where(s.waiting), s.where(s.running)),
+             (["held"], ["held"], ["cur"]))
+        same(s.where(s.failed), ["failed"])
+        s.ctl("release", "--account", "beta")
+        same((s.where(s.held), s.where(s.new)), (["new"], ["held"]))
+        has(s.ctl("drop", "ALL", status=64).errors, "--reason")
+        s.ctl("drop", "--client", "8Kq", "--reason", "x")
+        same(s.where(s.failed), ["failed"])         # its body names no client
+        s.ctl("drop", "--grep", "DOCUMENT 2mtex", "--reason", "x")
+        same((s.where(s.failed), s.where(s.failed2)), (["done"], ["failed"]))
+        s.ctl("drop", "ALL", "--state", "all", "--reason", "the end", status=75)
+        same({b: len(os.listdir(os.path.dirname(s.file(b, "x")))) for b in PLACE},
+             {"new": 0, "cur": 1, "held": 0, "failed": 0, "done": 8, "rejected": 0})
+
+
+def at_terminal(s, *args, answer):
+    """The command with a terminal for everything, at which the answer is typed."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(PROGRAM, [PROGRAM, "-s", s.path] + list(args))
+    os.write(fd, answer)
+    out = b""
+    try:
+        while True:
+            more = os.read(fd, 4096)
+            if not more:
+                break
+            out += more
+    except OSError:
+        pass
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out.decode()
+
+
+@test
+def a_person_is_asked():
+    with Full() as s:
+        before = s.tree()
+        for answer in b"n\n", b"\n", b"\x04":
+            status, out = at_terminal(s, "retry", "ALL", answer=answer)
+            same(status, 0)
+            has(out, "retry: 3 events", "Go on? [y/N]", "nothing was changed")
+        same(s.tree(), before)
+        lacks(at_terminal(s, "retry", "ALL", "-n", answer=b"")[1], "Go on?")
+        lacks(at_terminal(s, "retry", s.failed2, answer=b"")[1], "Go on?")
+        has(at_terminal(s, "retry", "--kind", "Client", answer=b"y\n")[1], "requeued")
+        lacks(at_terminal(s, "retry", "ALL", "--yes", answer=b"")[1], "Go on?")
+        same(s.listed("failed"), [])
+
+
+@test
+def filters_choose():
+    s = Spool(BASE)
+    body = json.dumps({"eventId": guid(1), "clientHashId": "TBar1bnhM6p5QvqYGGVuCU"}).encode()
+    old = s.put("failed", "acme.%s.Client.Update" % guid(1), ago(days=3), body=body)
+    link = json.dumps({"eventId": guid(2), "properties": [
+        {"Key": "ClientHashId", "Value": "8Kq"}]}).encode()
+    new = s.put("done", "beta.%s.FileStore.Upload" % guid(2), ago(minutes=5), body=link,
+                auth="secret:line2")
+    broken = s.put("held", "acme.n-3.Client.Update", ago(hours=1), body=b"{", digest="0" * 64)
+
+    def listed(*args):
+        return [e["name"] for e in s.listed("all", *args)]
+
+    day = ago(days=3).strftime("%Y-%m-%d")
+    for args, want in (
+            ((), [old, broken, new]),
+            (("--client", "TBar1bnhM6p5QvqYGGVuCU"), [old]),
+            (("--client", "8Kq"), [new]),
+            (("--client", "TBar1bnhM6p5QvqYGGVuC"), []),
+            (("--older", "2d"), [old]), (("--older", "10m"), [old, broken]),
+            (("--since", "2h"), [broken, new]), (("--since", day), [old, broken, new]),
+            (("--since", stamp(ago(hours=2))), [broken, new]),
+            (("--since", "2h", "--older", "10m"), [broken]),
+            (("--grep", "SECRET:line2"), [new]), (("--grep", "clienthashid"), [old, new]),
+            (("--grep", "nowhere"), []), (("--grep", ""), [old, broken, new]),
+            (("--kind", "client", "--account", "acme", "--older", "2d"), [old])):
+        same(listed(*args), want, args)
+        n = sum(json.loads(s.ctl("count", "--json", *args).text).values())
+        same(n, len(want), ("count",) + args)
+
+
+@test
+def shape_shows_ages_by_kind():
+    with Full() as s:
+        rows = [json.loads(x) for x in s.ctl("shape", "--json").text.splitlines()]
+        same([(r["kind"], r["total"]) for r in rows],
+             [("Client.Create", 1), ("Client.Update", 1), ("User.Update", 1)])
+        same([{k: n for k, n in r["minutes"].items() if n} for r in rows],
+             [{"40": 1}, {"5": 1}, {"20": 1}])
+        rows = [json.loads(x) for x in s.ctl("shape", "all", "--json").text.splitlines()]
+        same(sum(r["total"] for r in rows), 9)
+        same(rows[0]["kind"], "Client.Update")
+        same([r["minutes"]["more"] for r in rows if r["kind"] == "Client.Update"], [1])
+        text = s.ctl("shape", "failed").text.splitlines()
+        has(text[0], "MINUTES", "TOTAL", "1280+")
+        same(text[1].split()[:2], ["all", "3"])
+        same(len(text), 5)
+        same(len(s.ctl("shape", "--account", "none").text.splitlines()), 2)
+
+
+@test
+def flush_makes_due_and_keeps_the_count():
+    with Full() as s:
+        before = s.tree()
+        has(s.ctl("flush", "-n").text, "would be: 1 waiting event made due now")
+        same(s.tree(), before)
+        has(s.ctl("flush").text, "1 waiting event made due now")
+        note = open(s.at("retry", s.waiting)).read()
+        has(note, "tries=3\n", "due=0\n", "reason=the API answered 500\n")
+        has(open(s.at("retry", s.running)).read(), "state=running")
+        same(len(s.wakes()), 1)
+        has(s.ctl("flush").text, "0 waiting events made due")
+
+
+@test
+def purge_removes_what_is_old():
+    with Full() as s:
+        s.ctl("purge", "--older", "60d")
+        same((s.where(s.done), s.where(s.rejected)), (["done"], ["rejected"]))
+        # The age counts from when it came into its folder, which cannot be set back.
+        later = ["faketime", "-f", "+40d", PROGRAM]
+        if not shutil.which("faketime"):
+            raise Skip("no faketime")
+        conf = write_conf(s, retention="30d")
+
+        def purge(*args):
+            p = subprocess.run(later + ["-c", conf, "purge"] + list(args), stdout=subprocess.PIPE,
+                               check=True, text=True)
+            return p.stdout
+
+        before = s.tree()
+        has(purge("--dry-run"), "would remove 1 from done", "would remove 1 from rejected")
+        same(s.tree(), before)
+        has(purge(), "removed 1 from done", "removed 1 from rejected")
+        same((s.where(s.done), s.where(s.rejected)), ([], []))
+        same(s.gauge(1), 0)
+        same((s.where(s.failed), s.where(s.held)), (["failed"], ["held"]))
+
+
+@test
+def completion_completes():
+    with Full() as s:
+        script = run(["completion", "bash"]).text
+        folder = tempfile.mkdtemp(dir=BASE)
+        with open(folder + "/spoolctl", "w") as f:
+            f.write('#!/bin/sh\nexec "%s" -s "%s" "$@"\n' % (PROGRAM, s.path))
+        os.chmod(folder + "/spoolctl", 0o755)
+
+        def complete(*words):
+            test = script + "\nCOMP_WORDS=(spoolctl %s)\nCOMP_CWORD=%d\n_spoolctl\n" \
+                "printf '%%s\\n' \"${COMPREPLY[@]}\"\n" % (
+                    " ".join("'%s'" % w for w in words), len(words))
+            env = dict(os.environ, PATH=folder + ":" + os.environ["PATH"])
+            p = subprocess.run(["bash", "-euc", test], stdout=subprocess.PIPE, check=True,
+                               text=True, env=env)
+            return p.stdout.split()
+
+        same(complete("exp"), ["explain"])
+        same(complete("-s", "/x", "re"), ["retry", "release", "resume"])
+        same(complete("ls", "fa"), ["failed"])
+        same(complete("ls", "--js"), ["--json"])
+        same(complete("retry", "AL"), ["ALL"])
+        same(complete("retry", "--al"), [])
+        same(complete("drop", "n-12"), ["n-12", "n-120"])
+        for shell, flags in ("zsh", "-n"), ("fish", "--no-execute"):
+            if shutil.which(shell):
+                subprocess.run([shell, flags, "/dev/stdin"], check=True,
+                               input=run(["completion", shell]).out)
+            else:
+                print("# %s is not installed: its script was not read" % shell)
+
+
+@test
+def every_option_is_in_the_usage():
+    for name in COMMANDS:
+        text = run([name, "--help"]).text
+        shown = set(re.findall(r"--([a-z-]+)", text.split("\n\n")[0]))
+        with open(os.path.join(SOURCE, "spoolctl", "cmd_%s.c" % name.replace("-", "_"))) as f:
+            code = f.read()
+        if "move_command(" in code:
+            with open(os.path.join(SOURCE, "spoolctl", "move.c")) as f:
+                code += f.read()
+        taken = set(re.findall(r'\{"([a-z-]+)", (?:no|required)_argument', code))
+        if "FILTER_OPTIONS" in code:
+            taken |= {"account", "kind", "client", "older", "since", "grep"}
+        same(shown - {"user", "group"}, taken - {"help", "user", "group"} -
+             ({"reason"} if name in ("retry", "release") else set()), name)
 
 
 @test
