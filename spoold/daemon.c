@@ -293,16 +293,24 @@ scan(struct daemon *d)
 
 /* ---- what operators and receivers ask for ---- */
 
-/* An operator removed the note of a waiting event: it is due now. */
+/* An operator removed the note of a waiting event, or made it due: it is due now. */
 static void
-due_if_unnoted(struct job *job, void *arg)
+due_if_noted_so(struct job *job, void *arg)
 {
 	struct daemon *d = arg;
 
-	if (job->work != NULL || job->at == JOBS_NOWHERE || job->due == 0 ||
-	    io_exists(spool_retry_dir(d->spool), job->name))
+	struct retry now;
+	enum rc rc;
+
+	if (job->work != NULL || job->at == JOBS_NOWHERE || job->due == 0)
 		return;
-	memset(&job->retry, 0, sizeof(job->retry));
+	rc = retry_read(spool_retry_dir(d->spool), job->name, &now, NULL);
+	if (rc == RC_GONE)
+		memset(&job->retry, 0, sizeof(job->retry));
+	else if (rc == RC_OK && now.due == 0)
+		job->retry.due = 0;
+	else
+		return;
 	job->due = 0;
 	jobs_wait(d->jobs, job);
 }
@@ -357,7 +365,7 @@ answer_asks(struct daemon *d)
 		return;
 	scan(d);
 	targets_look(d->targets, clk_mono(), lifted, d);
-	jobs_each(d->jobs, due_if_unnoted, d);
+	jobs_each(d->jobs, due_if_noted_so, d);
 }
 
 /* Is this note of an event that may be tried again, or that a person looks at? */

@@ -342,8 +342,8 @@ def flushed():
                   int(n["due"]) > 0 and n["tries"] == "1")
         assert "1 waiting event made due" in c.ctl("flush")
         c.wait_state(done=1)
-        c.check_stored(e)
         tap.same(c.sandbox.stats()["api_client"], 2)
+        c.check_stored(e)
 
 
 @test
