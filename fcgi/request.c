@@ -151,10 +151,11 @@ read_path(char *const *env, char out[REQUEST_PATH])
 		out[0] = '\0';
 }
 
+/* Caddy says -1 of a body without a length; no server lets a client's own -1 pass. */
 static void
 read_length(const char *text, struct request *out)
 {
-	out->has_length = text != NULL && text[0] != '\0';
+	out->has_length = text != NULL && text[0] != '\0' && !str_eq(text, "-1");
 	out->length = 0;
 	if (!out->has_length || str_u64(text, 0, UINT64_MAX, &out->length))
 		return;

@@ -131,6 +131,8 @@ test_length(void **state)
 	    {"OTHER=1", false, false, 0},
 	    {"CONTENT_LENGTH=+5", true, true, 0},
 	    {"CONTENT_LENGTH=-5", true, true, 0},
+	    {"CONTENT_LENGTH=-1", false, false, 0}, /* as Caddy says of a chunked body */
+	    {"CONTENT_LENGTH=-10", true, true, 0},
 	    {"CONTENT_LENGTH= 5", true, true, 0},
 	    {"CONTENT_LENGTH=5 ", true, true, 0},
 	    {"CONTENT_LENGTH=5, 5", true, true, 0},
