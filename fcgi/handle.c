@@ -96,6 +96,10 @@ handle_unavailable(struct exchange *x)
 {
 	struct buf out = BUF_INIT(REPLY_SIZE);
 
+	/* Apache gives up on the answer of a program that ends with its input unread. */
+	if (body_discard(x, HANDLE_UNREAD)) {
+		/* at its end or not, it is answered, and nothing comes after */
+	}
 	reply_refused(&out, REPLY_UNAVAILABLE);
 	send_all(x, &out);
 	buf_free(&out);

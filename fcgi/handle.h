@@ -13,6 +13,7 @@
 #define ARKEN_HANDLE_H
 
 #include <pthread.h>
+#include <stdint.h>
 
 #include "auth.h"
 #include "budget.h"
@@ -30,6 +31,9 @@
  * smallest values: 80 times its length) is kept in rejected.
  */
 #define HANDLE_TREES ((size_t)128 << 20)
+
+/* The most of a body that is read before an answer without a configuration: max_body's most. */
+#define HANDLE_UNREAD ((uint64_t)64 << 20)
 
 struct receiver {
 	const struct conf *conf; /* borrowed, as the two below */
