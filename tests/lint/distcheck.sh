@@ -19,9 +19,13 @@ result() { # status name
 	fi
 }
 
+# where they go must not depend on what is installed here
+systemd=(--with-systemdsystemunitdir="\${prefix}/lib/systemd/system"
+	--with-sysusersdir="\${prefix}/lib/sysusers.d" --with-tmpfilesdir="\${prefix}/lib/tmpfiles.d")
+
 echo "1..4"
 cd "$dir" || exit 70
-if "$top/configure" >configure.log 2>&1 && make distcheck >distcheck.log 2>&1; then
+if "$top/configure" "${systemd[@]}" >configure.log 2>&1 && make distcheck >distcheck.log 2>&1; then
 	result 0 "make distcheck"
 else
 	tail -n 60 configure.log distcheck.log 2>/dev/null | sed 's/^/# /'
@@ -33,7 +37,14 @@ missing=0
 for f in sbin/spoold sbin/spoolctl libexec/arkenspool/arken.fcgi \
 	etc/arkenspool/arkenspool.conf.sample share/man/man8/spoold.8 \
 	share/man/man5/arkenspool.conf.5 share/doc/arkenspool/README.md \
-	share/doc/arkenspool/examples/lighttpd.conf; do
+	share/doc/arkenspool/examples/lighttpd-socket.conf \
+	share/doc/arkenspool/examples/lighttpd-spawn.conf share/doc/arkenspool/examples/nginx.conf \
+	share/doc/arkenspool/examples/nginx-keep.conf share/doc/arkenspool/examples/Caddyfile \
+	share/doc/arkenspool/examples/apache-proxy.conf \
+	share/doc/arkenspool/examples/apache-fcgid.conf share/doc/arkenspool/examples/apache-cgi.conf \
+	lib/systemd/system/spoold.service lib/systemd/system/arken-fcgi.socket \
+	lib/systemd/system/arken-fcgi.service lib/sysusers.d/arkenspool.conf \
+	lib/tmpfiles.d/arkenspool.conf; do
 	[ -f "$dir/root/usr/local/$f" ] || { echo "# $f is not installed"; missing=1; }
 done
 result $missing "everything is where it belongs"
