@@ -117,12 +117,16 @@ def wait_until(condition, paths, what, seconds=WAIT):
 # ---- processes ----
 
 class Process:
-    """A program of ours; its output goes to a file, except stdout if pipe."""
+    """
+    A program of ours; its output goes to a file, except stdout if pipe.
+
+    user: of the spool's group.  who: any other, as subprocess.Popen takes it.
+    """
 
     def __init__(self, name, argv, log, user=None, pipe=False, env=None, fds=(), stdin=None,
-                 cwd="/"):
+                 cwd="/", who=None):
         self.name, self.log, self.argv = name, log, argv
-        who = {}
+        who = who or {}
         if user is not None and IS_ROOT:
             who = {"user": user, "group": GROUP, "extra_groups": []}
         full = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
