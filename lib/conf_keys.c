@@ -113,8 +113,10 @@ const struct conf_key conf_keys[] = {
 	.help = "The longest pause between two tries. Not less than retry_min."},
     {DAEMON, "retry_age", CONF_T_DURATION, IN_CONF(daemon.retry_age), .def = "7d", .min = "1m",
 	.max = "365d",
-	.help =
-	    "An event first tried longer ago than this goes to failed with its next failure."},
+	.help = "An event whose failed tries and the pauses after them add up to more than "
+		"this goes "
+		"to failed. Time in which the API, the disk or the daemon was down does not "
+		"count."},
     {DAEMON, "rescan", CONF_T_DURATION, IN_CONF(daemon.rescan), .def = "60s", .min = "1s",
 	.max = "1h", .help = "How often the queue is read anew, whatever notifications said."},
     {DAEMON, "connect_timeout", CONF_T_DURATION, IN_CONF(daemon.connect_timeout), .def = "10s",

@@ -24,8 +24,8 @@
 static const struct {
 	const char *name;
 	bool account; /* its targets are named after accounts */
-} kinds[] = {
-    {"api", true}, {"token", true}, {"hook", true}, {"forward", true}, {"document", false}};
+} kinds[] = {{"api", true}, {"token", true}, {"hook", true}, {"forward", true},
+    {"document", false}, {"disk", false}};
 
 static const char *const words[] = {
     [PAUSE_DOWN] = "down", [PAUSE_CONFIG] = "configuration", [PAUSE_OPERATOR] = "operator"};

@@ -35,7 +35,8 @@ struct pause {
 	char by[PAUSE_BY]; /* "spoold", or the operator's name */
 };
 
-/* Is this "kind:name" of a kind there is?  The kinds are api, token, document, hook, forward.
+/* Is this "kind:name" of a kind there is?  The kinds are api, token, document, hook, forward
+ * and disk.
  */
 bool pause_target_ok(const char *target) MUST_CHECK;
 

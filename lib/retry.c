@@ -42,7 +42,7 @@ line_number(const char *text, const char *key, uint64_t max, uint64_t *out)
 static bool
 parse(const char *text, struct retry *r)
 {
-	uint64_t tries, interruptions, puts_off, first, due;
+	uint64_t tries, interruptions, puts_off, first, due, age = 0, written = 0;
 
 	if (!line_number(text, "tries", UINT32_MAX, &tries) ||
 	    !line_number(text, "interruptions", UINT32_MAX, &interruptions) ||
@@ -53,6 +53,11 @@ parse(const char *text, struct retry *r)
 	    !line_value(text, "state", r->state, sizeof(r->state)) ||
 	    !line_value(text, "reason", r->reason, sizeof(r->reason)))
 		return false;
+	/* Notes of the first version have neither. */
+	(void)!line_number(text, "age", INT64_MAX, &age);
+	(void)!line_number(text, "written", INT64_MAX, &written);
+	r->age = (int64_t)age;
+	r->written = (int64_t)written;
 	r->tries = (unsigned)tries;
 	r->interruptions = (unsigned)interruptions;
 	r->puts_off = (unsigned)puts_off;
@@ -91,7 +96,9 @@ retry_write(int dir, const char *name, const struct retry *r, struct err *e)
 	(void)str_escape(safe, sizeof(safe), r->reason, strlen(r->reason));
 	buf_fmt(&b, "tries=%u\ninterruptions=%u\nputs_off=%u\n", r->tries, r->interruptions,
 	    r->puts_off);
-	buf_fmt(&b, "first=%" PRId64 "\ndue=%" PRId64 "\n", r->first, r->due);
+	buf_fmt(&b,
+	    "first=%" PRId64 "\nage=%" PRId64 "\ndue=%" PRId64 "\nwritten=%" PRId64 "\n",
+	    r->first, r->age, r->due, r->written);
 	buf_fmt(&b, "step=%s\nstate=%s\nreason=%s\n", r->step, r->state, safe);
 	if ((rc = buf_state(&b, e)) == RC_OK)
 		rc = io_replace_lazy(dir, name, 0640, b.p, b.n, e);

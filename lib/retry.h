@@ -20,7 +20,9 @@ struct retry {
 	unsigned interruptions;  /* tries that the daemon did not survive */
 	unsigned puts_off;       /* times it waited without a count (outages) */
 	int64_t first;           /* when it was first tried, 0: never */
+	int64_t age;             /* failed tries and the pauses after them, milliseconds */
 	int64_t due;             /* not before, 0: now */
+	int64_t written;         /* when due was set, 0: not known */
 	char step[24];           /* the step that is next: "callback", "document", ... */
 	char state[16];          /* "running" while a try is under way, else "waiting" */
 	char reason[RETRY_TEXT]; /* why the last try did not finish it */

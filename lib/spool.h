@@ -9,7 +9,8 @@
  * The receiver calls spool_put and spool_room; everything that moves or
  * removes belongs to the owner of the spool (daemon and operator's tool).
  * One struct spool may be used by several threads for spool_put and spool_room.  The daemon
- * takes and locks in one thread, and may move what it has locked in others.  Only the daemon
+ * takes and locks in one thread, and may move what it has locked in others; what has aged in
+ * done and rejected it may lock and remove in another.  Only the daemon
  * removes a name (spool_lock_daemon); everybody else renames, and never onto another name.
  */
 #ifndef ARKEN_SPOOL_H

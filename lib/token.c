@@ -3,9 +3,9 @@
  *
  * token - one bearer token an account, on disk; see token.h.
  *
- * The file ACCOUNT holds the token, when it was fetched and until when it is valid, and a
- * fingerprint of the settings it was asked for with.  A file that is not as it should be counts
- * as none: a new token mends it.
+ * The file ACCOUNT holds the token, when it was fetched and until when it is valid, when one
+ * was dropped because the API refused it, and a fingerprint of the settings it was asked for
+ * with.  A file that is not as it should be counts as none: a new token mends it.
  */
 #include "config.h"
 
@@ -23,11 +23,13 @@
 #define FILE_MAX (2 * TOKEN_MAX + 1024) /* each character may be escaped */
 #define LIFE_MAX (30 * CLK_DAY)         /* a longer life is not believed */
 #define LIFE_UNSAID CLK_HOUR            /* RFC 6749 leaves it to us; one hour is usual */
+#define NO_TOKEN "-"                    /* of a life of no length: it is never given out */
 #define CODE_MAX 64                     /* an error code that is shown, with its NUL */
 
 struct kept { /* what the file says */
 	struct buf token;
 	int64_t expires, fetched;
+	int64_t dropped; /* when the API refused one, 0: never */
 	char fingerprint[HASH_HEX];
 };
 
@@ -83,6 +85,8 @@ read_kept(const struct json *doc, struct kept *k, struct err *e)
 	    !json_int(json_get(doc, "expires"), 0, INT64_MAX, &k->expires) ||
 	    !json_int(json_get(doc, "fetched"), 0, INT64_MAX, &k->fetched))
 		return err_set(e, RC_GONE, "the token's file is damaged");
+	if (!json_int(json_get(doc, "dropped"), 0, INT64_MAX, &k->dropped))
+		k->dropped = 0;
 	buf_str(&k->token, token);
 	return buf_state(&k->token, e) == RC_OK ? RC_OK : RC_LATER;
 }
@@ -231,7 +235,7 @@ life_of(const struct json *v)
 
 static enum rc
 keep(int dir, const struct conf_account *a, int64_t now, const char *token, int64_t life,
-    struct err *e)
+    int64_t dropped, struct err *e)
 {
 	struct buf text = BUF_SECRET(FILE_MAX);
 	char print[HASH_HEX];
@@ -242,7 +246,7 @@ keep(int dir, const struct conf_account *a, int64_t now, const char *token, int6
 	buf_str(&text, "{\"access_token\":");
 	buf_json(&text, token);
 	buf_fmt(&text, ",\"expires\":%" PRId64 ",\"fetched\":%" PRId64, now + life, now);
-	buf_fmt(&text, ",\"fingerprint\":\"%s\"}\n", print);
+	buf_fmt(&text, ",\"dropped\":%" PRId64 ",\"fingerprint\":\"%s\"}\n", dropped, print);
 	if ((rc = buf_state(&text, e)) == RC_OK)
 		rc = io_replace(dir, a->name, 0600, text.p, text.n, e);
 	buf_wipe(&text);
@@ -256,13 +260,18 @@ take_answer(
 {
 	const struct json *type = json_get(doc, "token_type");
 	const char *token = json_string(json_get(doc, "access_token"));
+	struct kept old;
 
 	if (token == NULL || !is_token(token))
 		return err_set(e, RC_LATER, "the token's answer has no usable access_token");
 	if (json_type(type) != JSON_NULL &&
 	    (json_string(type) == NULL || !str_eq_nocase(json_string(type), "bearer")))
 		return err_set(e, RC_LATER, "the token's type is not Bearer");
-	return keep(dir, a, now, token, life_of(json_get(doc, "expires_in")), e);
+	/* What was there before tells when one was dropped. */
+	if (kept_read(dir, a->name, &old, e) != RC_OK)
+		old.dropped = 0;
+	buf_wipe(&old.token);
+	return keep(dir, a, now, token, life_of(json_get(doc, "expires_in")), old.dropped, e);
 }
 
 /* RFC 6749 section 5.2; the description is left out, it may repeat what we sent. */
@@ -303,7 +312,10 @@ token_store(int dir, const struct conf_account *a, int64_t now, int status, cons
 	return rc;
 }
 
-/* With the lock held: drop the token if it is still this one and old enough. */
+/*
+ * With the lock held: drop the token if it is still this one, and none was dropped just before.
+ * What stays of it is the time, under a token that is none.
+ */
 static enum rc
 drop(int dir, const struct conf_account *a, int64_t now, const char *token, struct err *e)
 {
@@ -317,14 +329,13 @@ drop(int dir, const struct conf_account *a, int64_t now, const char *token, stru
 	}
 	if (!hash_equal(k.token.p, k.token.n, token, strlen(token)))
 		goto out;
-	if (k.fetched <= now && now - k.fetched < TOKEN_AGAIN) {
-		clk_span(now - k.fetched, span);
+	if (k.dropped > 0 && k.dropped <= now && now - k.dropped < TOKEN_AGAIN) {
+		clk_span(now - k.dropped, span);
 		rc = err_set(e, RC_CONFIG,
-		    "%.32s: the API refuses a token that was issued %s ago", a->name, span);
+		    "%.32s: the API refuses a token, and so it did %s ago", a->name, span);
 		goto out;
 	}
-	if ((rc = io_unlink(dir, a->name, e)) == RC_GONE)
-		rc = RC_OK;
+	rc = keep(dir, a, now, NO_TOKEN, 0, now, e);
 out:
 	buf_wipe(&k.token);
 	return rc;

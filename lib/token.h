@@ -19,7 +19,7 @@
 
 #define TOKEN_EARLY                                                                            \
 	(5 * CLK_MINUTE) /* renewed this long before it expires (at most half its life) */
-#define TOKEN_AGAIN (10 * CLK_MINUTE) /* a 401 forces no more than one renewal in this time */
+#define TOKEN_AGAIN (10 * CLK_MINUTE) /* 401s force no more than one renewal in this time */
 #define TOKEN_MAX 16384               /* a longer token is refused */
 
 /*
@@ -49,8 +49,8 @@ enum rc token_store(int dir, const struct conf_account *a, int64_t now, int stat
 
 /*
  * The API said 401 to this token.  RC_OK: it was dropped (or replaced meanwhile by another
- * program), ask again.  RC_CONFIG: the last renewal is less than TOKEN_AGAIN ago: the API
- * refuses fresh tokens, and a person has to look.
+ * program), ask again.  RC_CONFIG: the last time one was dropped is less than TOKEN_AGAIN ago:
+ * this one stays.
  */
 enum rc token_refused(int dir, const struct conf_account *a, int64_t now, const char *token,
     struct err *e) MUST_CHECK;

@@ -13,36 +13,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "clk.h"
 #include "daemon.h"
 #include "evlog.h"
+#include "gather.h"
 #include "io.h"
 #include "log.h"
+#include "park.h"
+#include "purge.h"
 #include "setup.h"
 #include "str.h"
 #include "work.h"
 
 #define POOL_THREADS 8
 #define CONDEMNED 3 /* interruptions, the last ones alone, that send an event to failed */
-#define DUE_LATEST CLK_DAY /* a due time further off is a clock that jumped */
-#define PURGE_EVERY CLK_HOUR
-#define TICK (5 * CLK_SECOND)  /* the loop looks at its timers at least this often */
-#define HURRY (CLK_SECOND / 2) /* the same while a token is being asked for elsewhere */
-
-struct found { /* a name in new, and since when */
-	char name[NAME_SIZE];
-	int64_t since;
-};
-
-struct found_list {
-	struct daemon *d;
-	struct found *f;
-	size_t n, max;
-	bool more;
-};
+#define STARTS 64   /* tries begun before the network is looked at again */
+#define LONGEST (24 * CLK_DAY)    /* fits an int */
+#define OPEN_MIN (5 * CLK_SECOND) /* circuits: open at most so long at first, and then */
+#define OPEN_MAX (5 * CLK_MINUTE)
 
 struct grant *
 daemon_grant(struct daemon *d, const char *account)
@@ -65,232 +55,6 @@ daemon_note(struct daemon *d, const char *step, const char *name, const char *ke
 		log_put(LOG_WARN, "cannot write the spool's log", "reason", e.text, LOG_END);
 }
 
-/* ---- events into memory ---- */
-
-/*
- * What retry/ says of an event that was found in cur.  A try that was under
- * way when the daemon ended is an interruption: it runs alone next.
- */
-static void
-load_note(struct daemon *d, struct job *job)
-{
-	struct retry *r = &job->retry;
-	int64_t now = clk_wall(), wait;
-	struct err e;
-	enum rc rc;
-
-	rc = retry_read(spool_retry_dir(d->spool), job->name, r, &e);
-	if (rc == RC_OK && str_eq(r->state, "running")) {
-		r->interruptions++;
-		(void)snprintf(r->state, sizeof(r->state), "waiting");
-		daemon_note(d, "interrupted", job->name, NULL, NULL, NULL, NULL);
-		rc = RC_BAD;
-	}
-	if (rc == RC_BAD && retry_write(spool_retry_dir(d->spool), job->name, r, &e) != RC_OK)
-		log_put(LOG_ERROR, "cannot write a note", "event", job->name, "reason", e.text,
-		    LOG_END);
-	wait = r->due > now ? r->due - now : 0;
-	if (wait > DUE_LATEST)
-		wait = 0;
-	job->due = wait > 0 ? clk_mono() + wait : 0;
-}
-
-/* An event that lies in cur becomes a job.  false: there is no room. */
-static bool
-adopt(struct daemon *d, const char *name, int64_t since, bool noted)
-{
-	struct job *job;
-	struct err e;
-	enum rc rc;
-
-	if ((rc = jobs_add(d->jobs, name, &job, &e)) == RC_EXISTS) {
-		job->seen = true;
-		return true;
-	}
-	if (rc != RC_OK)
-		return false;
-	job->seen = true;
-	job->since = since;
-	if (noted)
-		load_note(d, job);
-	jobs_wait(d->jobs, job);
-	return true;
-}
-
-/* Take one event from new. */
-static void
-take(struct daemon *d, const char *name, int64_t since)
-{
-	struct counts *c = spool_counts(d->spool);
-	struct err e;
-	enum rc rc;
-
-	rc = spool_take(d->spool, name, &e);
-	if (rc == RC_OK) {
-		count_add(c, COUNT_TAKEN, 1);
-		daemon_note(d, "taken", name, NULL, NULL, NULL, NULL);
-		(void)adopt(d, name, since, io_exists(spool_retry_dir(d->spool), name));
-	} else if (rc == RC_EXISTS) {
-		count_add(c, COUNT_DOUBLE, 1);
-		count_sub(c, COUNT_WAITING, 1);
-		daemon_note(d, "duplicate", name, "reason", e.text, NULL, NULL);
-		log_put(LOG_INFO, "duplicate", "event", name, "reason", e.text, LOG_END);
-	} else if (rc != RC_GONE) {
-		log_put(LOG_ERROR, "cannot take an event", "event", name, "reason", e.text,
-		    LOG_END);
-		d->more = true;
-	}
-}
-
-static bool
-find_new(const struct spool_entry *en, void *arg)
-{
-	struct found_list *l = arg;
-	struct found *f;
-	uint64_t size;
-
-	if (!en->is_name || en->foreign)
-		return true;
-	if (l->n == l->max) {
-		l->more = true;
-		return false;
-	}
-	f = &l->f[l->n];
-	if (spool_stat(l->d->spool, SPOOL_NEW, en->name, &f->since, &size, NULL) != RC_OK)
-		return true;
-	(void)!str_copy(f->name, sizeof(f->name), en->name);
-	l->n++;
-	return true;
-}
-
-static int
-older_first(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-
-	return x->since < y->since ? -1 : x->since > y->since;
-}
-
-static void
-sync_cur(struct daemon *d)
-{
-	struct err e;
-
-	if (spool_sync(d->spool, SPOOL_CUR, &e) != RC_OK)
-		log_put(LOG_ERROR, "cannot sync", "reason", e.text, LOG_END);
-}
-
-/* Take everything from new that has room in memory, the oldest first. */
-static void
-scan_new(struct daemon *d)
-{
-	struct found_list l = {.d = d, .max = jobs_room(d->jobs)};
-	struct err e;
-
-	d->more = false;
-	if (l.max == 0 || (l.f = calloc(l.max, sizeof(*l.f))) == NULL) {
-		d->more = true;
-		return;
-	}
-	if (spool_walk(d->spool, SPOOL_NEW, find_new, &l, &e) != RC_OK)
-		log_put(LOG_ERROR, "cannot look into new", "reason", e.text, LOG_END);
-	qsort(l.f, l.n, sizeof(*l.f), older_first);
-	for (size_t i = 0; i < l.n; i++)
-		take(d, l.f[i].name, l.f[i].since);
-	sync_cur(d);
-	d->more = d->more || l.more;
-	free(l.f);
-}
-
-/* An event in cur that nobody told us of: from before a start, or released by an operator. */
-static bool
-find_cur(const struct spool_entry *en, void *arg)
-{
-	struct daemon *d = arg;
-	struct spool_entry own = *en;
-	int64_t since;
-	uint64_t size;
-
-	if (!en->is_name)
-		return true;
-	if (en->foreign && spool_reflag(d->spool, SPOOL_CUR, en, NULL) != RC_OK)
-		return true;
-	if (spool_stat(d->spool, SPOOL_CUR, own.name, &since, &size, NULL) != RC_OK)
-		return true;
-	if (!adopt(d, own.name, since, true))
-		d->cur_more = true; /* go on: those in memory have to be seen */
-	return true;
-}
-
-static void
-forget_unseen(struct job *job, void *arg)
-{
-	struct daemon *d = arg;
-
-	if (!job->seen && job->work == NULL && job == jobs_find(d->jobs, job->name) &&
-	    job->at != JOBS_NOWHERE)
-		jobs_remove(d->jobs, job);
-}
-
-static void
-unsee(struct job *job, void *arg)
-{
-	(void)arg;
-	job->seen = false;
-}
-
-static void
-scan_cur(struct daemon *d)
-{
-	struct err e;
-
-	d->cur_more = false;
-	jobs_each(d->jobs, unsee, NULL);
-	if (spool_walk(d->spool, SPOOL_CUR, find_cur, d, &e) != RC_OK)
-		log_put(LOG_ERROR, "cannot look into cur", "reason", e.text, LOG_END);
-	else
-		jobs_each(d->jobs, forget_unseen, d);
-}
-
-struct tally {
-	uint64_t n;
-};
-
-static bool
-tally_one(const struct spool_entry *en, void *arg)
-{
-	struct tally *t = arg;
-
-	t->n += en->is_name;
-	return true;
-}
-
-/* Set the gauges that the others only move. */
-static void
-measure(struct daemon *d)
-{
-	struct tally waiting = {0}, rejected = {0};
-
-	if (spool_walk(d->spool, SPOOL_NEW, tally_one, &waiting, NULL) == RC_OK &&
-	    spool_walk(d->spool, SPOOL_CUR, tally_one, &waiting, NULL) == RC_OK)
-		count_set(spool_counts(d->spool), COUNT_WAITING, waiting.n);
-	if (spool_walk(d->spool, SPOOL_REJECTED, tally_one, &rejected, NULL) == RC_OK)
-		count_set(spool_counts(d->spool), COUNT_IN_REJECTED, rejected.n);
-}
-
-static void
-scan(struct daemon *d)
-{
-	unsigned swept;
-
-	scan_cur(d);
-	scan_new(d);
-	measure(d);
-	if (spool_sweep(d->spool, clk_wall(), &swept, NULL) == RC_OK && swept > 0)
-		log_put(LOG_NOTE, "swept what writers left in tmp", LOG_END);
-	d->next_scan = clk_mono() + d->conf->daemon.rescan;
-}
-
 /* ---- what operators and receivers ask for ---- */
 
 /* An operator removed the note of a waiting event, or made it due: it is due now. */
@@ -298,7 +62,6 @@ static void
 due_if_noted_so(struct job *job, void *arg)
 {
 	struct daemon *d = arg;
-
 	struct retry now;
 	enum rc rc;
 
@@ -312,29 +75,10 @@ due_if_noted_so(struct job *job, void *arg)
 	else
 		return;
 	job->due = 0;
+	job->target = 0;
 	jobs_wait(d->jobs, job);
-}
-
-/* A target may be used again: what waits for it is due now. */
-static void
-due_if_it_waits(struct job *job, void *arg)
-{
-	const struct daemon *d = arg;
-
-	if (job->waits != d->lifted || job->work != NULL || job->at == JOBS_NOWHERE)
-		return;
-	job->waits = 0;
-	job->due = 0;
-	jobs_wait(d->jobs, job);
-}
-
-static void
-lifted(const char *target, void *arg)
-{
-	struct daemon *d = arg;
-
-	d->lifted = target_mark(target);
-	jobs_each(d->jobs, due_if_it_waits, d);
+	/* Whoever asks for this has perhaps mended what was wrong. */
+	targets_resume(d->targets, clk_mono());
 }
 
 /*
@@ -363,8 +107,8 @@ answer_asks(struct daemon *d)
 	(void)closedir(dir);
 	if (!any)
 		return;
-	scan(d);
-	targets_look(d->targets, clk_mono(), lifted, d);
+	gather_scan(d);
+	targets_look(d->targets, clk_mono());
 	jobs_each(d->jobs, due_if_noted_so, d);
 }
 
@@ -404,111 +148,6 @@ sweep_notes(struct daemon *d)
 	(void)closedir(dir);
 }
 
-static void
-watch_open(struct daemon *d)
-{
-	char path[4096];
-
-	d->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (d->watch < 0) {
-		log_put(LOG_WARN, "no inotify: new events are found by the scan only", LOG_END);
-		return;
-	}
-	(void)snprintf(path, sizeof(path), "%s/new", spool_path(d->spool));
-	d->watch_new = inotify_add_watch(d->watch, path, IN_MOVED_TO | IN_ONLYDIR);
-	(void)snprintf(path, sizeof(path), "%s/ask", spool_path(d->spool));
-	d->watch_ask = inotify_add_watch(
-	    d->watch, path, IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR);
-	if (d->watch_new < 0 || d->watch_ask < 0) {
-		log_put(LOG_WARN, "no watch: new events are found by the scan only", LOG_END);
-		io_close(&d->watch);
-	}
-}
-
-/* Take the events that inotify names; whatever it cannot name is left to a scan. */
-static void
-watch_read(struct daemon *d)
-{
-	_Alignas(struct inotify_event) char b[16384];
-	bool asked = false, took = false, lost = false;
-	ssize_t n;
-
-	while ((n = read(d->watch, b, sizeof(b))) > 0) {
-		const struct inotify_event *ev;
-		struct name parts;
-
-		for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*ev) + ev->len)) {
-			ev = (const struct inotify_event *)(const void *)(b + at);
-			if (ev->mask & IN_Q_OVERFLOW)
-				lost = true;
-			else if (ev->wd == d->watch_ask)
-				asked = true;
-			else if (jobs_room(d->jobs) == 0)
-				d->more = true;
-			else if (ev->len > 0 && name_parse(ev->name, &parts)) {
-				take(d, ev->name, clk_wall());
-				took = true;
-			}
-		}
-	}
-	if (took)
-		sync_cur(d);
-	if (lost)
-		scan(d);
-	if (asked)
-		answer_asks(d);
-}
-
-/* ---- retention ---- */
-
-struct purge {
-	struct daemon *d;
-	enum spool_box box;
-	int64_t before;
-	unsigned n;
-};
-
-static bool
-purge_one(const struct spool_entry *en, void *arg)
-{
-	struct purge *p = arg;
-	struct spool_item it;
-	int64_t since;
-	uint64_t size;
-
-	if (!en->is_name || en->foreign ||
-	    spool_stat(p->d->spool, p->box, en->name, &since, &size, NULL) != RC_OK ||
-	    since >= p->before || spool_lock(p->d->spool, p->box, en->name, &it, NULL) != RC_OK)
-		return true;
-	if (spool_remove(p->d->spool, &it, NULL) == RC_OK)
-		p->n++;
-	spool_unlock(&it);
-	return true;
-}
-
-static void
-purge(struct daemon *d)
-{
-	static const enum spool_box boxes[] = {SPOOL_DONE, SPOOL_REJECTED};
-	int64_t before = clk_wall() - d->conf->spool.retention;
-	struct err e;
-
-	for (size_t i = 0; i < 2; i++) {
-		struct purge p = {.d = d, .box = boxes[i], .before = before};
-		char n[16];
-
-		if (spool_walk(d->spool, boxes[i], purge_one, &p, &e) != RC_OK)
-			log_put(LOG_ERROR, "cannot purge", "reason", e.text, LOG_END);
-		(void)snprintf(n, sizeof(n), "%u", p.n);
-		if (p.n > 0)
-			log_put(LOG_INFO, "purged", "folder", spool_box_name(boxes[i]),
-			    "events", n, LOG_END);
-	}
-	if (evlog_purge(spool_log_dir(d->spool), before, &e) != RC_OK)
-		log_put(LOG_ERROR, "cannot purge the log", "reason", e.text, LOG_END);
-	d->next_purge = clk_mono() + PURGE_EVERY;
-}
-
 /* ---- the loop ---- */
 
 static void
@@ -541,6 +180,14 @@ condemn(struct daemon *d, struct job *job)
 	jobs_remove(d->jobs, job);
 }
 
+/* May another try begin now, and this one? */
+static bool
+has_turn(const struct daemon *d, const struct job *job, int64_t now)
+{
+	return d->alone == NULL && d->running < d->conf->daemon.concurrency && job != NULL &&
+	       job->due <= now && (job->retry.interruptions == 0 || d->running == 0);
+}
+
 /* Start what is due.  An event that was interrupted once runs by itself. */
 static void
 start_due(struct daemon *d)
@@ -548,39 +195,41 @@ start_due(struct daemon *d)
 	int64_t now = clk_mono();
 	struct job *job;
 
-	while (d->alone == NULL && d->running < d->conf->daemon.concurrency &&
-	       (job = jobs_first(d->jobs)) != NULL && job->due <= now) {
+	for (unsigned n = 0; n < STARTS && has_turn(d, job = jobs_first(d->jobs), now);) {
+		if (!park_pass(d, job, now))
+			continue;
+		n++;
 		if (job->retry.interruptions >= CONDEMNED) {
 			condemn(d, job);
 			continue;
 		}
-		if (job->retry.interruptions > 0) {
-			if (d->running > 0)
-				return;
+		if (job->retry.interruptions > 0)
 			d->alone = job;
-		}
 		work_start(d, job);
 	}
 }
 
-/* How long may the loop sleep? */
+/* How long may the loop sleep?  Until the next thing is due, and no shorter. */
 static int
 next_wait(const struct daemon *d)
 {
 	const struct job *job = jobs_first(d->jobs);
-	int64_t now = clk_mono(), wait = TICK;
+	int64_t now = clk_mono(), next = d->next_scan;
 
-	if (job != NULL && d->alone == NULL && d->running < d->conf->daemon.concurrency &&
-	    !(job->retry.interruptions > 0 && d->running > 0) && job->due - now < wait)
-		wait = job->due - now;
-	if (d->next_scan - now < wait)
-		wait = d->next_scan - now;
-	if (issuers_due(d->issuers) - now < wait)
-		wait = issuers_due(d->issuers) - now;
+	if (job != NULL && has_turn(d, job, job->due) && job->due < next)
+		next = job->due;
+	if (purge_next(d) < next)
+		next = purge_next(d);
+	if (park_next(d) < next)
+		next = park_next(d);
+	if (issuers_due(d->issuers) < next)
+		next = issuers_due(d->issuers);
 	for (size_t i = 0; i < d->conf->naccounts; i++)
-		if (d->grants[i].again != 0 && wait > HURRY)
-			wait = HURRY;
-	return wait > 0 ? (int)wait : 0;
+		if (d->grants[i].again != 0 && d->grants[i].again < next)
+			next = d->grants[i].again;
+	if (next - now > LONGEST)
+		return (int)LONGEST;
+	return next > now ? (int)(next - now) : 0;
 }
 
 static void
@@ -593,16 +242,16 @@ timers(struct daemon *d)
 	issuers_tick(d->issuers, now);
 	if (now >= d->next_scan) {
 		answer_asks(d);
-		scan(d);
-		targets_look(d->targets, now, lifted, d);
-	} else if ((d->more || d->cur_more) &&
-		   jobs_room(d->jobs) > d->conf->daemon.active_limit / 10) {
-		if (d->cur_more)
-			scan_cur(d);
-		scan_new(d);
+		gather_scan(d);
+		targets_look(d->targets, now);
+		for (size_t i = 0; i < d->conf->naccounts; i++)
+			grant_look(&d->grants[i]);
+	} else {
+		gather_more(d);
 	}
-	if (now >= d->next_purge)
-		purge(d);
+	if (now >= purge_next(d))
+		purge_start(d);
+	park_tick(d, now);
 }
 
 static void
@@ -622,8 +271,8 @@ loop(struct daemon *d)
 		if (fds[0].revents != 0)
 			d->stopping = true;
 		pool_reap(d->pool);
-		if (n == 3 && fds[2].revents != 0)
-			watch_read(d);
+		if (n == 3 && fds[2].revents != 0 && gather_read(d))
+			answer_asks(d);
 		timers(d);
 	}
 }
@@ -633,6 +282,7 @@ static void
 wind_up(struct daemon *d)
 {
 	work_stop(d);
+	purge_stop(d);
 	while (d->running > 0) {
 		struct pollfd fd = {.fd = pool_fd(d->pool), .events = POLLIN};
 
@@ -674,6 +324,16 @@ open_spool(struct daemon *d, struct err *e)
 	return spool_recover(d->spool, clk_wall(), e);
 }
 
+/* Circuits open no longer than a failed try waits. */
+static void
+pace(struct daemon *d)
+{
+	int64_t min = d->conf->daemon.retry_min, max = d->conf->daemon.retry_max;
+
+	targets_pace(
+	    d->targets, min < OPEN_MIN ? min : OPEN_MIN, max < OPEN_MAX ? max : OPEN_MAX);
+}
+
 static enum rc
 open_all(struct daemon *d, struct err *e)
 {
@@ -689,14 +349,21 @@ open_all(struct daemon *d, struct err *e)
 	d->targets = targets_new();
 	if (d->jobs == NULL || d->targets == NULL)
 		return err_set(e, RC_LATER, "no memory");
-	watch_open(d);
-	return targets_keep(d->targets, spool_dir(d->spool), clk_mono(), e);
+	pace(d);
+	gather_watch(d);
+	if ((rc = targets_keep(d->targets, spool_dir(d->spool), clk_mono(), e)) != RC_OK)
+		return rc;
+	/* The credentials may have been changed while nobody looked. */
+	for (size_t i = 0; i < d->conf->naccounts; i++)
+		target_resume(grant_target(&d->grants[i]), clk_mono());
+	return RC_OK;
 }
 
 static void
 close_all(struct daemon *d)
 {
 	pool_free(&d->pool);
+	purge_free(d);
 	for (size_t i = 0; d->grants != NULL && i < d->conf->naccounts; i++)
 		grant_close(&d->grants[i]);
 	free(d->grants);
@@ -719,8 +386,8 @@ daemon_run(const struct conf *conf, int stop, struct err *e)
 		log_put(LOG_NOTE, "started", "spool", conf->spool.directory, LOG_END);
 		sweep_notes(&d);
 		answer_asks(&d);
-		scan(&d);
-		purge(&d);
+		gather_scan(&d);
+		purge_start(&d);
 		loop(&d);
 		wind_up(&d);
 		log_put(LOG_NOTE, "stopped", LOG_END);

@@ -35,12 +35,12 @@ struct daemon {
 	int stop;           /* readable: stop */
 	struct work *first; /* tries under way, a list */
 	unsigned running;
-	uint64_t lifted;   /* the target that jobs are looked at for */
 	struct job *alone; /* runs by itself, because it was interrupted before */
 	bool cur_more;     /* cur holds events that found no room in memory */
 	bool more;         /* new holds events that found no room in memory */
 	bool stopping;
-	int64_t next_scan, next_purge; /* monotonic clock */
+	int64_t next_scan; /* monotonic clock */
+	struct purge *purge;
 };
 
 /*

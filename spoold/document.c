@@ -16,6 +16,7 @@
 #include "hash.h"
 #include "io.h"
 #include "log.h"
+#include "park.h"
 #include "sniff.h"
 #include "step.h"
 #include "str.h"
@@ -49,7 +50,7 @@ committed(void *arg)
 		return;
 	}
 	if (w->pool_rc != RC_OK && w->pool_rc != RC_EXISTS) {
-		work_retry(w, -1, w->pool_err.text);
+		work_disk(w, PARK_STORE, &w->pool_err);
 		return;
 	}
 	(void)snprintf(size, sizeof(size), "%" PRIu64, w->meta.size);
@@ -193,7 +194,7 @@ downloaded(const struct http_answer *a, void *arg)
 	enum verdict v = verdict_document(a, why);
 
 	w->call = NULL;
-	if (v != V_DOWN)
+	if (v != V_DOWN && a->status != 0)
 		step_answered(w);
 	switch (v) {
 	case V_OK:
@@ -227,6 +228,10 @@ downloaded(const struct http_answer *a, void *arg)
 		keep_link(w);
 		work_retry(w, a->retry_after, why);
 		return;
+	case V_OURS:
+		keep_link(w);
+		step_our_disk(w, a, why);
+		return;
 	case V_NEVER:
 		work_finish(w, SPOOL_FAILED, why);
 		return;
@@ -256,14 +261,12 @@ document_start(struct work *w)
 		return;
 	step_settings(w, &rq);
 	if ((rc = store_begin(w->d->store, &w->doc, &e)) != RC_OK) {
-		target_release(target_get(w->d->targets, w->target, clk_mono()));
-		work_retry(w, -1, e.text);
+		work_disk(w, PARK_STORE, &e);
 		return;
 	}
 	rq.file = w->doc.fd;
 	if ((rc = http_start(w->d->http, &rq, downloaded, w, &w->call, &e)) == RC_OK)
 		return;
-	target_release(target_get(w->d->targets, w->target, clk_mono()));
 	if (rc == RC_DENIED || rc == RC_BAD)
 		work_finish(w, SPOOL_FAILED, e.text);
 	else
@@ -282,7 +285,7 @@ document_bytes(struct work *w, const struct http_answer *a)
 	    (rc = io_write_all(w->doc.fd, a->body, a->body_len, &e)) == RC_OK)
 		rc = hash_sha256(a->body, a->body_len, w->meta.sha256, &e);
 	if (rc != RC_OK) {
-		work_retry(w, -1, e.text);
+		work_disk(w, PARK_STORE, &e);
 		return;
 	}
 	w->meta.size = a->body_len;

@@ -6,18 +6,21 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "clk.h"
 #include "daemon.h"
 #include "io.h"
 #include "log.h"
+#include "str.h"
 #include "token.h"
 #include "verdict.h"
 #include "work.h"
 
 #define ANSWER_MAX 65536            /* a token's answer is never longer */
 #define LOOK_AGAIN (CLK_SECOND / 2) /* while another program asks */
-#define PAUSE (10 * CLK_MINUTE)     /* after a refusal that a person has to look at */
+#define PAUSE (10 * CLK_SECOND)     /* when we could not even ask */
 #define TOKEN_DIR "token"
 
 enum rc
@@ -37,14 +40,16 @@ grant_open(
 void
 grant_close(struct grant *g)
 {
-	if (g->call != NULL)
+	if (g->call != NULL) {
 		http_cancel(g->d->http, &g->call);
+		target_release(grant_target(g));
+	}
 	io_close(&g->lock);
 	io_close(&g->dir);
 	guard_free(&g->guard);
 }
 
-static struct target *
+struct target *
 grant_target(struct grant *g)
 {
 	char name[TARGET_NAME];
@@ -53,9 +58,65 @@ grant_target(struct grant *g)
 	return target_get(g->d->targets, name, clk_mono());
 }
 
+void
+grant_took(struct grant *g, const struct buf *token)
+{
+	if (hash_sha256(token->p, token->n, g->good, NULL) != RC_OK)
+		g->good[0] = '\0';
+}
+
+bool
+grant_is_good(const struct grant *g, const struct buf *token)
+{
+	char digest[HASH_HEX];
+
+	return g->good[0] != '\0' && hash_sha256(token->p, token->n, digest, NULL) == RC_OK &&
+	       str_eq(digest, g->good);
+}
+
+/* When the file with our secret changed last. */
+static struct timespec
+secret_time(const struct grant *g)
+{
+	struct stat st;
+
+	if (stat(g->account->client_secret_file, &st) != 0)
+		memset(&st, 0, sizeof(st));
+	return st.st_ctim;
+}
+
+/* Our credentials are refused: asking again is no use before a person has looked. */
+static void
+hold(struct grant *g, const struct err *e)
+{
+	struct target *t = grant_target(g);
+
+	(void)target_pause(t, clk_mono(), TARGET_UNTIL_LIFTED, e->text);
+	g->secret = secret_time(g);
+	log_put(LOG_ERROR,
+	    "our credentials are refused: held until they or the configuration change",
+	    "target", t->name, "reason", e->text, LOG_END);
+}
+
+void
+grant_look(struct grant *g)
+{
+	struct timespec now;
+	struct target *t;
+
+	if ((t = grant_target(g))->open_until != TARGET_UNTIL_LIFTED)
+		return;
+	now = secret_time(g);
+	if (now.tv_sec == g->secret.tv_sec && now.tv_nsec == g->secret.tv_nsec)
+		return;
+	log_put(LOG_NOTE, "the credentials changed, and are tried out", "account",
+	    g->account->name, LOG_END);
+	target_resume(t, clk_mono());
+}
+
 /* Let everybody who waits go on: with the token, or with the reason why there is none. */
 static void
-release(struct grant *g, enum rc rc, int64_t wait, const struct err *why)
+release(struct grant *g, enum rc rc, const struct err *why)
 {
 	struct work *w = g->waiting, *next;
 
@@ -64,7 +125,7 @@ release(struct grant *g, enum rc rc, int64_t wait, const struct err *why)
 	for (; w != NULL; w = next) {
 		next = w->next_waiting;
 		w->next_waiting = NULL;
-		work_token(w, rc, wait, why);
+		work_token(w, rc, why);
 	}
 }
 
@@ -90,17 +151,18 @@ answered(const struct http_answer *a, void *arg)
 	if (rc == RC_OK) {
 		(void)target_up(t);
 		log_put(LOG_INFO, "token", "account", g->account->name, LOG_END);
-		release(g, RC_OK, 0, NULL);
+		release(g, RC_OK, NULL);
 		return;
 	}
-	if (rc == RC_CONFIG)
-		target_pause(t, now, PAUSE, e.text);
-	else
+	if (rc == RC_CONFIG) {
+		hold(g, &e);
+	} else {
 		(void)target_down(t, now, a->retry_after, e.text, &opened);
-	log_put(rc == RC_CONFIG ? LOG_ERROR : LOG_WARN, "no token", "account", g->account->name,
-	    "reason", e.text, LOG_END);
+		log_put(opened ? LOG_ERROR : LOG_WARN, "no token", "account", g->account->name,
+		    "reason", e.text, LOG_END);
+	}
 	err_prefix(&e, "no token");
-	release(g, rc, t->open_until > now ? t->open_until - now : CLK_SECOND, &e);
+	release(g, rc, &e);
 }
 
 static enum rc
@@ -134,17 +196,16 @@ ask(struct grant *g, struct err *e)
 }
 
 enum rc
-grant_get(struct grant *g, struct work *w, struct buf *out, int64_t *wait, struct err *e)
+grant_get(struct grant *g, struct work *w, struct buf *out, struct err *e)
 {
 	struct target *t = grant_target(g);
 	int64_t now = clk_mono();
 	enum rc rc;
 
-	*wait = PAUSE;
 	if ((rc = token_load(g->dir, g->account, clk_wall(), out, e)) != RC_GONE)
 		return rc;
 	if (g->call == NULL && g->again == 0) {
-		if ((*wait = target_ask(t, now)) > 0)
+		if (target_ask(t, now) > 0)
 			return err_set(e, RC_LATER, "no token: %.250s", t->reason);
 		rc = token_lock(g->dir, g->account, &g->lock, e);
 		if (rc == RC_OK &&
@@ -157,8 +218,10 @@ grant_get(struct grant *g, struct work *w, struct buf *out, int64_t *wait, struc
 			target_release(t);
 			g->again = now + LOOK_AGAIN;
 		} else if (rc != RC_OK || (rc = ask(g, e)) != RC_OK) {
-			target_pause(t, now, PAUSE, e->text);
-			*wait = PAUSE;
+			if (rc == RC_CONFIG)
+				hold(g, e);
+			else
+				(void)target_pause(t, now, PAUSE, e->text);
 			return rc;
 		}
 	}
@@ -183,5 +246,5 @@ grant_tick(struct grant *g, int64_t now)
 {
 	if (g->again == 0 || now < g->again)
 		return;
-	release(g, RC_OK, 0, NULL); /* each looks again, and the first may ask */
+	release(g, RC_OK, NULL); /* each looks again, and the first may ask */
 }

@@ -24,7 +24,7 @@ struct job {
 	char *link;         /* a link that is still good, from the try before; owned */
 	int64_t link_end;   /* wall clock, 0: it does not say */
 	struct work *work;  /* a try under way; NULL: waiting */
-	uint64_t waits;     /* target_mark of what it waits for, 0: nothing */
+	unsigned target;    /* the id of what it waits or waited for, 0: nothing (park) */
 	bool seen;          /* the last scan found its file */
 	size_t at;          /* place in the heap, while waiting */
 	struct job *chain;

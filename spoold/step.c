@@ -11,6 +11,7 @@
 #include "clk.h"
 #include "document.h"
 #include "log.h"
+#include "park.h"
 #include "step.h"
 #include "str.h"
 #include "token.h"
@@ -32,36 +33,34 @@ step_at(struct work *w, const char *step)
 	(void)snprintf(w->job->retry.step, sizeof(w->job->retry.step), "%s", step);
 }
 
-/* May we use this target now?  false: the try has ended and waits. */
 bool
 step_ask(struct work *w, const char *kind, const char *name)
 {
 	struct target *t;
 	char why[RETRY_TEXT];
-	int64_t wait;
 
 	(void)snprintf(w->target, sizeof(w->target), "%s:%s", kind, name);
 	t = target_get(w->d->targets, w->target, clk_mono());
-	if ((wait = target_ask(t, clk_mono())) == 0)
+	if ((w->probe != 0 && w->probe == t->id) || target_ask(t, clk_mono()) == 0) {
+		w->probe = t->probing ? t->id : 0;
 		return true;
+	}
 	(void)snprintf(why, sizeof(why), "%.60s is %s: %.150s", w->target,
 	    t->open_until == TARGET_UNTIL_LIFTED ? "paused" : "down", t->reason);
-	w->job->waits = target_mark(w->target);
-	work_wait(w, wait, why);
+	work_wait_for(w, t, why);
 	return false;
 }
 
-/* The target answered, whatever it said. */
 void
 step_answered(struct work *w)
 {
 	struct target *t = target_get(w->d->targets, w->target, clk_mono());
 
+	w->probe = 0;
 	if (target_up(t))
 		log_put(LOG_NOTE, "target is up again", "target", w->target, LOG_END);
 }
 
-/* The target is down.  Ends the try: counted only if it was well before. */
 void
 step_down(struct work *w, int64_t retry_after, const char *why)
 {
@@ -69,17 +68,26 @@ step_down(struct work *w, int64_t retry_after, const char *why)
 	struct target *t = target_get(w->d->targets, w->target, now);
 	bool opened, counts = target_down(t, now, retry_after, why, &opened);
 
+	w->probe = 0;
 	if (opened)
 		log_put(
 		    LOG_ERROR, "target is down", "target", w->target, "reason", why, LOG_END);
-	if (t->open_until > now) {
-		wait = t->open_until - now;
-		w->job->waits = target_mark(w->target);
-	}
 	if (counts)
 		work_retry(w, retry_after, why);
+	else if (target_is_shut(t, now))
+		work_wait_for(w, t, why);
 	else
 		work_wait(w, wait > retry_after ? wait : retry_after, why);
+}
+
+void
+step_our_disk(struct work *w, const struct http_answer *a, const char *why)
+{
+	struct err e;
+
+	(void)err_set(&e, RC_FULL, "%s", why);
+	e.sys = a->sys;
+	work_disk(w, PARK_STORE, &e);
 }
 
 void
@@ -138,7 +146,7 @@ recorded(void *arg)
 		return;
 	}
 	if (w->pool_rc != RC_OK) {
-		work_retry(w, -1, w->pool_err.text);
+		work_disk(w, PARK_STORE, &w->pool_err);
 		return;
 	}
 	daemon_note(w->d, "record", w->job->name, NULL, NULL, NULL, NULL);
@@ -171,11 +179,15 @@ take_record(struct work *w, const struct http_answer *a)
 		work_on_pool(w, record_on_pool, recorded);
 }
 
-/* 401: once in a try with a new token; a fresh token refused is for a person. */
+/*
+ * 401: once in a try with a new token.  If it was renewed for that reason just before, then the
+ * API is at fault when it took this very token before, and a person has to look when not.
+ */
 static void
 renew(struct work *w)
 {
 	struct grant *g = w->grant;
+	struct target *t;
 	struct err e;
 	enum rc rc;
 
@@ -189,11 +201,15 @@ renew(struct work *w)
 		work_retry(w, -1, "the API refused the token");
 		return;
 	}
-	target_pause(
-	    target_get(w->d->targets, w->target, clk_mono()), clk_mono(), PAUSE, e.text);
-	log_put(LOG_ERROR, "the API refuses our token", "target", w->target, "reason", e.text,
-	    LOG_END);
-	work_wait(w, PAUSE, e.text);
+	if (grant_is_good(g, &w->token)) {
+		step_down(w, -1, "the API refuses a token that it took before");
+		return;
+	}
+	t = target_get(w->d->targets, w->target, clk_mono());
+	if (target_pause(t, clk_mono(), PAUSE, e.text))
+		log_put(LOG_ERROR, "the API refuses our token", "target", w->target, "reason",
+		    e.text, LOG_END);
+	work_wait_for(w, t, e.text);
 }
 
 static void
@@ -209,10 +225,11 @@ called_back(const struct http_answer *a, void *arg)
 	(void)snprintf(status, sizeof(status), "%d", a->status);
 	daemon_note(w->d, "callback", w->job->name, "status", a->status != 0 ? status : NULL,
 	    "verdict", verdict_name(v));
-	if (v != V_DOWN)
+	if (v != V_DOWN && v != V_RENEW && a->status != 0)
 		step_answered(w);
 	switch (v) {
 	case V_OK:
+		grant_took(w->grant, &w->token);
 		take_record(w, a);
 		return;
 	case V_LINK:
@@ -237,10 +254,24 @@ called_back(const struct http_answer *a, void *arg)
 	case V_RELINK:
 		work_retry(w, a->retry_after, why);
 		return;
+	case V_OURS:
+		step_our_disk(w, a, why);
+		return;
 	case V_NEVER:
 		work_finish(w, SPOOL_FAILED, why);
 		return;
 	}
+}
+
+static void
+no_token(struct work *w, const struct err *why)
+{
+	struct target *t = grant_target(w->grant);
+
+	if (target_is_shut(t, clk_mono()))
+		work_wait_for(w, t, why->text);
+	else
+		work_wait(w, w->d->conf->daemon.retry_min, why->text);
 }
 
 void
@@ -249,7 +280,6 @@ step_callback(struct work *w)
 	static const char *const headers[] = {"Accept: application/json, */*;q=0.5"};
 	struct http_request rq = {.headers = headers, .nheaders = 1};
 	char url[HTTP_URL];
-	int64_t wait;
 	struct err e;
 	enum rc rc;
 
@@ -260,11 +290,11 @@ step_callback(struct work *w)
 		return;
 	}
 	buf_wipe(&w->token);
-	rc = grant_get(w->grant, w, &w->token, &wait, &e);
+	rc = grant_get(w->grant, w, &w->token, &e);
 	if (rc == RC_EXISTS)
 		return;
 	if (rc != RC_OK) {
-		work_wait(w, wait, e.text);
+		no_token(w, &e);
 		return;
 	}
 	if (!step_ask(w, "api", w->grant->account->name))
@@ -276,7 +306,6 @@ step_callback(struct work *w)
 	count_add(spool_counts(w->d->spool), COUNT_CALLBACKS, 1);
 	if ((rc = http_start(w->d->http, &rq, called_back, w, &w->call, &e)) == RC_OK)
 		return;
-	target_release(target_get(w->d->targets, w->target, clk_mono()));
 	if (rc == RC_LATER)
 		work_retry(w, -1, e.text);
 	else
@@ -284,12 +313,12 @@ step_callback(struct work *w)
 }
 
 void
-work_token(struct work *w, enum rc rc, int64_t wait, const struct err *why)
+work_token(struct work *w, enum rc rc, const struct err *why)
 {
 	if (rc == RC_OK)
 		step_callback(w);
 	else
-		work_wait(w, wait, why->text);
+		no_token(w, why);
 }
 
 /* ---- where a try begins ---- */
@@ -314,7 +343,7 @@ buried(void *arg)
 		work_finish(
 		    w, SPOOL_DONE, "deleted at the vendor: a tombstone is in the store");
 	else
-		work_retry(w, -1, w->pool_err.text);
+		work_disk(w, PARK_STORE, &w->pool_err);
 }
 
 void

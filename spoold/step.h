@@ -26,6 +26,9 @@ void step_answered(struct work *w);
 /* The target is down.  Ends the try: counted only if it was well before. */
 void step_down(struct work *w, int64_t retry_after, const char *why);
 
+/* The exchange failed for want of room on our own disk.  Ends the try, uncounted. */
+void step_our_disk(struct work *w, const struct http_answer *a, const char *why);
+
 /* What the configuration says about every request: authorities, time limits, no file. */
 void step_settings(const struct work *w, struct http_request *rq);
 

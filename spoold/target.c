@@ -18,10 +18,13 @@
 
 #define OPEN_MIN (5 * CLK_SECOND)
 #define OPEN_MAX (5 * CLK_MINUTE)
+#define UNKNOWN (10 * CLK_MINUTE) /* to wait for a trial that nobody knows the end of */
 
 struct targets {
 	struct target t[TARGET_MAX];
 	size_t n;
+	unsigned serial;
+	int64_t min, max;
 	int dir; /* of the files; -1: none are kept */
 };
 
@@ -30,8 +33,10 @@ targets_new(void)
 {
 	struct targets *t = calloc(1, sizeof(*t));
 
-	if (t != NULL)
-		t->dir = -1;
+	if (t == NULL)
+		return NULL;
+	t->dir = -1;
+	targets_pace(t, OPEN_MIN, OPEN_MAX);
 	return t;
 }
 
@@ -44,14 +49,11 @@ targets_free(struct targets **t)
 	*t = NULL;
 }
 
-uint64_t
-target_mark(const char *name)
+void
+targets_pace(struct targets *t, int64_t min, int64_t max)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *name != '\0'; name++)
-		h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-	return h != 0 ? h : 1;
+	t->min = min;
+	t->max = max;
 }
 
 /* Only who paused it lifts that, not an answer. */
@@ -89,6 +91,9 @@ target_get(struct targets *t, const char *name, int64_t now)
 	else if (oldest->kept && !is_paused(oldest))
 		(void)!pause_remove(t->dir, oldest->name, NULL);
 	memset(oldest, 0, sizeof(*oldest));
+	/* The remainder tells the place, so that an id leads to it at once. */
+	t->serial = t->serial < UINT32_MAX / TARGET_MAX - 1 ? t->serial + 1 : 1;
+	oldest->id = t->serial * TARGET_MAX + (unsigned)(oldest - t->t);
 	(void)snprintf(oldest->name, sizeof(oldest->name), "%s", name);
 	oldest->all = t;
 	oldest->used = now;
@@ -184,8 +189,7 @@ look_at(const struct pause *p, void *arg)
 }
 
 void
-targets_look(
-    struct targets *t, int64_t now, void (*lifted)(const char *target, void *), void *arg)
+targets_look(struct targets *t, int64_t now)
 {
 	struct look l = {.t = t, .now = now};
 	struct pause p;
@@ -201,15 +205,13 @@ targets_look(
 		one->kept = false;
 		clear(one);
 		log_put(LOG_NOTE, "target may be used again", "target", one->name, LOG_END);
-		lifted(one->name, arg);
 	}
 	if (pause_each(t->dir, look_at, &l, &e) != RC_OK)
 		log_put(LOG_ERROR, "cannot look at the pauses", "reason", e.text, LOG_END);
 }
 
 void
-targets_reload(
-    struct targets *t, int64_t now, void (*lifted)(const char *target, void *), void *arg)
+targets_reload(struct targets *t, int64_t now)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		struct target *one = &t->t[i];
@@ -218,8 +220,38 @@ targets_reload(
 			continue;
 		clear(one);
 		one->used = now;
-		lifted(one->name, arg);
 	}
+}
+
+void
+target_resume(struct target *t, int64_t now)
+{
+	if (t->open_until <= now || t->kind == PAUSE_OPERATOR)
+		return;
+	t->open_until = now > 0 ? now : 1;
+	t->again = 0;
+}
+
+void
+targets_resume(struct targets *t, int64_t now)
+{
+	for (size_t i = 0; i < t->n; i++)
+		target_resume(&t->t[i], now);
+}
+
+struct target *
+target_by_id(struct targets *t, unsigned id)
+{
+	struct target *at = &t->t[id % TARGET_MAX];
+
+	return id != 0 && at->id == id ? at : NULL;
+}
+
+void
+targets_each(struct targets *t, void (*fn)(struct target *, void *), void *arg)
+{
+	for (size_t i = 0; i < t->n; i++)
+		fn(&t->t[i], arg);
 }
 
 /* ---- circuits ---- */
@@ -234,9 +266,15 @@ target_ask(struct target *t, int64_t now)
 	if (now < t->open_until)
 		return t->open_until - now;
 	if (t->probing)
-		return CLK_SECOND;
+		return UNKNOWN;
 	t->probing = true;
 	return 0;
+}
+
+bool
+target_is_shut(const struct target *t, int64_t now)
+{
+	return t->open_until != 0 && (now < t->open_until || t->probing);
 }
 
 bool
@@ -256,7 +294,8 @@ open_circuit(struct target *t, int64_t now, int64_t retry_after, const char *rea
 	unsigned over = t->failures > TARGET_ROW ? t->failures - TARGET_ROW : 0;
 
 	t->kind = PAUSE_DOWN;
-	t->open_until = now + schedule_wait(over + 1, OPEN_MIN, OPEN_MAX, retry_after);
+	t->again = 0;
+	t->open_until = now + schedule_wait(over + 1, t->all->min, t->all->max, retry_after);
 	(void)snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	keep(t, now);
 }
@@ -295,16 +334,20 @@ target_refuse(
 	*opened = !was_open;
 }
 
-void
+bool
 target_pause(struct target *t, int64_t now, int64_t ms, const char *reason)
 {
+	bool was_well = t->open_until == 0;
+
 	if (is_paused(t))
-		return;
+		return false;
 	t->kind = PAUSE_CONFIG;
+	t->again = 0;
 	t->probing = false;
 	t->open_until = ms == TARGET_UNTIL_LIFTED ? ms : now + ms;
 	(void)snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	keep(t, now);
+	return was_well;
 }
 
 void

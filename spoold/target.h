@@ -22,7 +22,7 @@
 
 /* Targets that are remembered; the longest unused is forgotten, one that is up before others.
  */
-#define TARGET_MAX 256
+#define TARGET_MAX 1024
 #define TARGET_NAME PAUSE_TARGET
 #define TARGET_ROW 3 /* failures in a row that open the circuit */
 #define TARGET_UNTIL_LIFTED INT64_MAX
@@ -32,12 +32,15 @@ struct targets; /* all of them; lives as long as the daemon */
 
 struct target {
 	struct targets *all;
+	unsigned id;            /* never 0, and never that of another one */
 	char name[TARGET_NAME]; /* "api:acme", "document:host" */
 	unsigned failures;      /* in a row */
 	bool probing;           /* one event is trying it out */
 	bool kept;              /* it has a file */
 	enum pause_kind kind;   /* why it is left alone, while open_until is not 0 */
 	int64_t open_until;     /* 0: closed, all may go */
+	bool awaited;           /* events wait for it in memory (park) */
+	int64_t again;          /* not before is another of them let through */
 	int64_t used;
 	char reason[ERR_TEXT];
 };
@@ -51,26 +54,35 @@ void targets_free(struct targets **t);
  */
 enum rc targets_keep(struct targets *t, int spool, int64_t now, struct err *e) MUST_CHECK;
 
-/*
- * Look at the files: an operator paused targets, or lifted what they tell.  lifted is called
- * for each that may be used again.
- */
-void targets_look(
-    struct targets *t, int64_t now, void (*lifted)(const char *target, void *), void *arg);
+/* How long a circuit stays open: the first time at most min, then doubling, at most max. */
+void targets_pace(struct targets *t, int64_t min, int64_t max);
+
+/* Look at the files: an operator paused targets, or lifted what they tell. */
+void targets_look(struct targets *t, int64_t now);
 
 /* Lift what waits for a new configuration (a reload). */
-void targets_reload(
-    struct targets *t, int64_t now, void (*lifted)(const char *target, void *), void *arg);
+void targets_reload(struct targets *t, int64_t now);
+
+/* All that is down or waits for a person, but for an operator's pause, may be tried out now. */
+void targets_resume(struct targets *t, int64_t now);
 
 /* Never NULL; valid until the next call with a name not seen before. */
 struct target *target_get(struct targets *t, const char *name, int64_t now);
 
-/* A number that stands for the name; never 0. */
-uint64_t target_mark(const char *name);
+/* The target of that id; NULL: it was forgotten. */
+struct target *target_by_id(struct targets *t, unsigned id);
 
-/* May an event use it now?  0: yes (and if it is being tried out, this event is the one); else
- * milliseconds to wait. */
+/* Call fn for each. */
+void targets_each(struct targets *t, void (*fn)(struct target *, void *), void *arg);
+
+/*
+ * May an event use it now?  0: yes (and if it is being tried out, this event is the one:
+ * probing is set); else milliseconds to wait, as far as anybody knows.
+ */
 int64_t target_ask(struct target *t, int64_t now);
+
+/* Would target_ask say no? */
+bool target_is_shut(const struct target *t, int64_t now);
 
 /* It answered: closed, unless it is paused until somebody lifts that.  true if it had been
  * down. */
@@ -88,8 +100,11 @@ void target_refuse(
     struct target *t, int64_t now, int64_t retry_after, const char *reason, bool *opened);
 
 /* A person has to look (configuration): leave it alone for this long, or
- * TARGET_UNTIL_LIFTED. */
-void target_pause(struct target *t, int64_t now, int64_t ms, const char *reason);
+ * TARGET_UNTIL_LIFTED.  true: it was well. */
+bool target_pause(struct target *t, int64_t now, int64_t ms, const char *reason);
+
+/* The same for one target as targets_resume. */
+void target_resume(struct target *t, int64_t now);
 
 /* The event that was trying it out ended without an answer (a clean stop). */
 void target_release(struct target *t);

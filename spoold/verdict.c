@@ -5,12 +5,19 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "clk.h"
 #include "verdict.h"
 
 #define EARLY (10 * CLK_MINUTE) /* how long a 404 may mean "not yet" */
+
+bool
+verdict_no_room(int sys)
+{
+	return sys == ENOSPC || sys == EDQUOT || sys == EROFS;
+}
 
 /* A failure of the exchange itself. */
 static enum verdict
@@ -28,7 +35,7 @@ verdict_fate(const struct http_answer *a, char text[ERR_TEXT])
 	case HTTP_CUT: /* before any status: a server that takes connections and drops them */
 		return a->status == 0 ? V_DOWN : V_LATER;
 	case HTTP_LOCAL:
-		return V_LATER;
+		return verdict_no_room(a->sys) ? V_OURS : V_LATER;
 	case HTTP_TOO_LARGE:
 	case HTTP_FORBIDDEN:
 		return V_NEVER;
@@ -103,6 +110,8 @@ verdict_name(enum verdict v)
 		return "relink";
 	case V_LINK:
 		return "link";
+	case V_OURS:
+		return "ours";
 	case V_GONE:
 		return "gone";
 	case V_NEVER:

@@ -8,6 +8,7 @@
 #ifndef ARKEN_VERDICT_H
 #define ARKEN_VERDICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -20,6 +21,7 @@ enum verdict {
 	V_RENEW,  /* the token was refused */
 	V_RELINK, /* the link was refused: ask the API for a new one */
 	V_LINK,   /* not the record but a redirect to the document */
+	V_OURS,   /* our own disk takes no more: wait, not counted */
 	V_GONE,   /* the object is not there any more: done */
 	V_NEVER,  /* a person has to look: failed */
 };
@@ -32,6 +34,9 @@ enum verdict verdict_api(const struct http_answer *a, int64_t age, char text[ERR
 
 /* Judge a download, before its content is looked at. */
 enum verdict verdict_document(const struct http_answer *a, char text[ERR_TEXT]);
+
+/* Is this errno that of a disk without room, or one that takes no writes? */
+bool verdict_no_room(int sys);
 
 const char *verdict_name(enum verdict v);
 

@@ -12,13 +12,15 @@
 
 #include "clk.h"
 #include "log.h"
+#include "park.h"
 #include "schedule.h"
 #include "str.h"
+#include "verdict.h"
 #include "work.h"
 
 #define FILE_MAX (REC_HEAD_MAX + (size_t)(64 << 20)) /* a record with the largest max_body */
 #define UNCONFIGURED (10 * CLK_MINUTE) /* wait for an account that is not configured */
-#define DISK_WAIT (30 * CLK_SECOND)    /* wait when the spool itself fails */
+#define DISK_WAIT (30 * CLK_SECOND)    /* wait when our own disk fails */
 
 static void
 work_link(struct work *w, struct daemon *d, struct job *job)
@@ -44,8 +46,12 @@ work_link(struct work *w, struct daemon *d, struct job *job)
 static void
 work_free(struct work *w)
 {
+	struct target *t = target_by_id(w->d->targets, w->probe);
 	struct daemon *d = w->d;
 	struct job *b, *next;
+
+	if (t != NULL)
+		target_release(t); /* it came to no answer */
 
 	for (b = w->blocked; b != NULL; b = next) {
 		next = b->blocked;
@@ -79,9 +85,10 @@ work_on_pool(struct work *w, void (*work)(void *), void (*done)(void *))
 	pool_put(w->d->pool, &w->pw);
 }
 
-/* Write the note, and put the job back among the waiting. */
+/* Write the note and let go; the job is for the caller to put among the waiting.  wait -1:
+ * nobody knows how long. */
 static void
-wait_until(struct work *w, int64_t wait, const char *why)
+note_wait(struct work *w, int64_t wait, const char *why)
 {
 	struct daemon *d = w->d;
 	struct job *job = w->job;
@@ -91,30 +98,84 @@ wait_until(struct work *w, int64_t wait, const char *why)
 
 	(void)snprintf(r->state, sizeof(r->state), "waiting");
 	(void)snprintf(r->reason, sizeof(r->reason), "%s", why);
-	/* Who waits for a pause to be lifted asks anew after a restart. */
-	r->due = job->waits != 0 && wait == TARGET_ASK_AGAIN ? 0 : clk_wall() + wait;
-	job->due = clk_mono() + wait;
+	r->written = clk_wall();
+	/* Who waits for nobody knows how long asks anew after a restart. */
+	r->due = r->written + (wait < 0 ? 0 : wait);
+	job->due = clk_mono() + (wait < 0 ? 0 : wait);
 	if (retry_write(spool_retry_dir(d->spool), job->name, r, &e) != RC_OK)
 		log_put(LOG_ERROR, "cannot write a note", "event", job->name, "reason", e.text,
 		    LOG_END);
-	clk_span(wait, span);
+	span[0] = '\0';
+	if (wait >= 0)
+		clk_span(wait, span);
 	daemon_note(d, "later", job->name, "reason", why, "again_in", span);
 	log_put(LOG_NOTE, "later", "event", job->name, "step", r->step, "reason", why,
 	    "again_in", span, LOG_END);
 	work_free(w);
-	jobs_wait(d->jobs, job);
+}
+
+/* Take the try back that was counted before it was made. */
+static void
+put_off(struct retry *r)
+{
+	if (r->tries > 0)
+		r->tries--;
+	r->puts_off++;
+	r->interruptions = 0;
 }
 
 void
 work_wait(struct work *w, int64_t wait, const char *why)
 {
-	struct retry *r = &w->job->retry;
+	struct daemon *d = w->d;
+	struct job *job = w->job;
 
-	if (r->tries > 0)
-		r->tries--;
-	r->puts_off++;
-	r->interruptions = 0;
-	wait_until(w, wait, why);
+	put_off(&job->retry);
+	note_wait(w, wait, why);
+	jobs_wait(d->jobs, job);
+}
+
+void
+work_wait_for(struct work *w, struct target *t, const char *why)
+{
+	int64_t now = clk_mono(), wait = -1;
+	struct daemon *d = w->d;
+	struct job *job = w->job;
+
+	if (t->open_until > now && t->open_until != TARGET_UNTIL_LIFTED)
+		wait = t->open_until - now;
+	put_off(&job->retry);
+	note_wait(w, wait, why);
+	park_on(d, job, t);
+}
+
+void
+work_disk(struct work *w, const char *disk, const struct err *why)
+{
+	struct target *t;
+	bool opened;
+
+	if (!verdict_no_room(why->sys)) {
+		if (str_eq(disk, PARK_SPOOL))
+			work_wait(w, DISK_WAIT, why->text);
+		else
+			work_retry(w, -1, why->text);
+		return;
+	}
+	t = target_get(w->d->targets, disk, clk_mono());
+	target_refuse(t, clk_mono(), -1, why->text, &opened);
+	if (opened)
+		log_put(
+		    LOG_ERROR, "target is down", "target", disk, "reason", why->text, LOG_END);
+	work_wait_for(w, t, why->text);
+}
+
+/* Our own disk takes writes again. */
+static void
+disk_works(struct daemon *d, const char *disk)
+{
+	if (target_up(target_get(d->targets, disk, clk_mono())))
+		log_put(LOG_NOTE, "target is up again", "target", disk, LOG_END);
 }
 
 void
@@ -122,19 +183,26 @@ work_retry(struct work *w, int64_t retry_after, const char *why)
 {
 	const struct conf *c = w->d->conf;
 	struct retry *r = &w->job->retry;
+	struct daemon *d = w->d;
+	struct job *job = w->job;
 	char text[RETRY_TEXT];
 	int64_t wait;
 
 	r->interruptions = 0;
-	if (r->tries >= c->daemon.tries || clk_wall() - r->first > c->daemon.retry_age) {
+	r->age += clk_mono() - w->started;
+	if (r->tries >= c->daemon.tries || r->age > c->daemon.retry_age) {
 		(void)snprintf(
 		    text, sizeof(text), "given up after %u tries: %.200s", r->tries, why);
 		work_finish(w, SPOOL_FAILED, text);
 		return;
 	}
-	count_add(spool_counts(w->d->spool), COUNT_RETRIED, 1);
+	count_add(spool_counts(d->spool), COUNT_RETRIED, 1);
 	wait = schedule_wait(r->tries, c->daemon.retry_min, c->daemon.retry_max, retry_after);
-	wait_until(w, wait, why);
+	/* What Retry-After asks for is no failure of ours. */
+	r->age += wait < c->daemon.retry_max ? wait : c->daemon.retry_max;
+	job->target = 0;
+	note_wait(w, wait, why);
+	jobs_wait(d->jobs, job);
 }
 
 /* The note stays with a failed event, to tell a person why; any other end removes it. */
@@ -170,9 +238,11 @@ moved(void *arg)
 
 	w->on_pool = false;
 	if (w->pool_rc != RC_OK && w->pool_rc != RC_EXISTS && w->pool_rc != RC_GONE) {
-		work_wait(w, DISK_WAIT, w->pool_err.text);
+		work_disk(w, PARK_SPOOL, &w->pool_err);
 		return;
 	}
+	if (w->to == SPOOL_DONE)
+		disk_works(d, PARK_STORE);
 	(void)snprintf(took, sizeof(took), "%" PRId64, clk_mono() - w->started);
 	count_sub(c, COUNT_WAITING, 1);
 	count_add(c, w->to == SPOOL_DONE ? COUNT_DONE : COUNT_FAILED, 1);
@@ -285,10 +355,12 @@ begin_note(struct work *w)
 	if (r->step[0] == '\0')
 		(void)snprintf(r->step, sizeof(r->step), "callback");
 	(void)snprintf(r->state, sizeof(r->state), "running");
-	if (retry_write(spool_retry_dir(w->d->spool), w->job->name, r, &e) == RC_OK)
-		return true;
-	work_wait(w, DISK_WAIT, e.text);
-	return false;
+	if (retry_write(spool_retry_dir(w->d->spool), w->job->name, r, &e) != RC_OK) {
+		work_disk(w, PARK_SPOOL, &e);
+		return false;
+	}
+	disk_works(w->d, PARK_SPOOL);
+	return true;
 }
 
 /* The lock could not be had: the file is gone, or an operator is at it. */
@@ -315,7 +387,6 @@ work_start(struct daemon *d, struct job *job)
 	enum rc rc;
 
 	jobs_begin(d->jobs, job);
-	job->waits = 0;
 	if (w == NULL) {
 		if (d->alone == job)
 			d->alone = NULL;

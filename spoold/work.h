@@ -34,6 +34,7 @@ struct work {
 	char object[API_OBJECT];
 	char key[WORK_KEY];
 	char target[TARGET_NAME]; /* asked for this step, "" none */
+	unsigned probe;           /* the id of the target that this try tries out, 0 none */
 	bool on_pool;
 	struct http_call *call;
 	struct buf token;
@@ -76,8 +77,17 @@ void work_retry(struct work *w, int64_t retry_after, const char *why);
 /* End the try: it waits, and this does not count. */
 void work_wait(struct work *w, int64_t wait, const char *why);
 
-/* From grant: the token can be had (RC_OK), or why not and how long to wait. */
-void work_token(struct work *w, enum rc rc, int64_t wait, const struct err *why);
+/* End the try: it waits until this target can be used, and this does not count. */
+void work_wait_for(struct work *w, struct target *t, const char *why);
+
+/*
+ * End the try after a failure of our own disk (a target of park.h).  Without room, or without
+ * writes, nothing is counted and everybody waits for room; another failure counts.
+ */
+void work_disk(struct work *w, const char *disk, const struct err *why);
+
+/* From grant: the token can be had (RC_OK), or why not. */
+void work_token(struct work *w, enum rc rc, const struct err *why);
 
 /* A clean stop: what waits for the network is given back uncounted. */
 void work_stop(struct daemon *d);

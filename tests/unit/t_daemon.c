@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -261,6 +262,103 @@ test_asks(void **state)
 	assert_int_equal(fake_ncalls, 2);
 }
 
+/* Until the file system's clock has moved on, so that what comes next is younger. */
+static void
+tick(void)
+{
+	struct stat first, now;
+	char path[TMPDIR_SIZE + 16];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/tick", fake_base);
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &first), 0);
+	do {
+		assert_int_equal(fchmod(fd, 0600), 0);
+		assert_int_equal(fstat(fd, &now), 0);
+	} while (now.st_ctim.tv_sec == first.st_ctim.tv_sec &&
+		 now.st_ctim.tv_nsec / 1000000 == first.st_ctim.tv_nsec / 1000000);
+	(void)close(fd);
+}
+
+/* An event in new, younger than all before. */
+static void
+lay_new(unsigned i)
+{
+	char name[NAME_SIZE], body[256];
+	struct rec r = {.account = "acme", .received = fake_wall, .body = body};
+
+	name_of(i, name);
+	(void)snprintf(body, sizeof(body),
+	    "{\"eventType\":\"Client.Update\",\"clientHashId\":\"c%u\"}", i);
+	r.body_len = strlen(body);
+	assert_true(str_copy(r.name, sizeof(r.name), name));
+	assert_int_equal(spool_put(fake.spool, SPOOL_NEW, &r, NULL), RC_OK);
+	tick();
+}
+
+/* With room for a few the oldest come first, in whatever order the folder names them. */
+static void
+test_oldest_first(void **state)
+{
+	(void)state;
+	fake_conf.daemon.active_limit = 4;
+	for (unsigned i = 0; i < 40; i++)
+		lay_new(i);
+	run_once();
+	assert_int_equal(fake_ncalls, 4);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(box_of(i), i < 4 ? SPOOL_CUR : SPOOL_NEW);
+		assert_int_equal(called(i), i < 4);
+	}
+	/* Those in cur come before those in new. */
+	fake_conf.daemon.active_limit = 6;
+	run_once();
+	assert_int_equal(box_of(5), SPOOL_CUR);
+	assert_int_equal(box_of(6), SPOOL_NEW);
+}
+
+static void
+test_oldest_first_in_cur(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		lay(39 - i, NULL);
+		tick();
+	}
+	fake_conf.daemon.active_limit = 4;
+	run_once();
+	assert_int_equal(fake_ncalls, 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(called(39 - i));
+}
+
+/* A wait is never longer than it was meant, whatever the clock did meanwhile. */
+static void
+test_clock_set_back(void **state)
+{
+	struct retry r = {.tries = 1, .first = FAKE_START, .state = "waiting"};
+
+	(void)state;
+	/* Written by a clock that was 20 hours ahead: ten seconds were meant. */
+	r.written = fake_wall + 20 * CLK_HOUR;
+	r.due = r.written + 10 * CLK_SECOND;
+	lay(0, &r);
+	run_once();
+	assert_int_equal(fake_ncalls, 0);
+	fake_pass(10 * CLK_SECOND);
+	/* Over another start the ten seconds begin anew, and no more than that. */
+	run_once();
+	assert_int_equal(fake_ncalls, 0);
+	/* One without a sense is due. */
+	r.due = r.written - 1;
+	assert_int_equal(
+	    retry_write(spool_retry_dir(fake.spool), "acme.d0.Client.Update", &r, NULL), RC_OK);
+	run_once();
+	assert_int_equal(fake_ncalls, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, fake_teardown)
 
 int
@@ -273,6 +371,9 @@ main(void)
 	    TEST(test_due),
 	    TEST(test_no_room),
 	    TEST(test_asks),
+	    TEST(test_oldest_first),
+	    TEST(test_oldest_first_in_cur),
+	    TEST(test_clock_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,16 +120,28 @@ test_one_request(void **state)
 static void
 test_refused(void **state)
 {
+	int dir;
+
 	(void)state;
 	start_many();
 	fake_answer(ID, fake_status(401, "{\"error\":\"invalid_client\"}"));
 	all_wait(MANY, "invalid_client");
-	/* Left alone: nobody asks until the pause is over. */
+	/* Held: nobody asks, however long it lasts. */
+	start(0);
+	fake_pass(30 * CLK_DAY);
+	start(0);
+	grant_look(&fake_grant);
 	start(0);
 	assert_int_equal(fake_ncalls, 1);
-	fake_pass(10 * CLK_MINUTE);
+	/* Until our credentials change: then one tries them out. */
+	assert_int_equal(unlink(fake_secret), 0);
+	dir = tmpdir_open(fake_base);
+	tmpdir_write(dir, "secret", "n3w\n", 4);
+	io_close(&dir);
+	grant_look(&fake_grant);
 	start(0);
 	assert_int_equal(fake_ncalls, 2);
+	assert_non_null(strstr(fake_calls[1].post, "n3w"));
 	/* One is trying it out; whoever comes now waits for that one. */
 	start(1);
 	assert_int_equal(fake_ncalls, 2);

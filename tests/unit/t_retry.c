@@ -49,7 +49,9 @@ sample(void)
 	    .interruptions = 1,
 	    .puts_off = 7,
 	    .first = 1772705472345,
+	    .age = 86400000,
 	    .due = INT64_MAX,
+	    .written = 1772705472346,
 	    .step = "callback",
 	    .state = "waiting",
 	    .reason = "the API answered 503: \"no = yes\""};
@@ -62,7 +64,9 @@ assert_same(const struct retry *a, const struct retry *b)
 	assert_int_equal(a->interruptions, b->interruptions);
 	assert_int_equal(a->puts_off, b->puts_off);
 	assert_int_equal(a->first, b->first);
+	assert_int_equal(a->age, b->age);
 	assert_int_equal(a->due, b->due);
+	assert_int_equal(a->written, b->written);
 	assert_string_equal(a->step, b->step);
 	assert_string_equal(a->state, b->state);
 	assert_string_equal(a->reason, b->reason);
@@ -102,6 +106,25 @@ test_round_trip(void **state)
 	assert_int_equal(retry_remove(dir, NAME, &e), RC_OK);
 	assert_int_equal(retry_remove(dir, NAME, &e), RC_OK);
 	assert_int_equal(retry_read(dir, NAME, &back, &e), RC_GONE);
+}
+
+/* A note of the first version, which knew less. */
+static void
+test_older(void **state)
+{
+	static const char text[] = "tries=3\ninterruptions=1\nputs_off=7\nfirst=5\ndue=6\n"
+				   "step=callback\nstate=waiting\nreason=why\n";
+	struct retry want = sample(), back;
+	struct err e;
+
+	(void)state;
+	want.first = 5;
+	want.due = 6;
+	want.age = want.written = 0;
+	(void)snprintf(want.reason, sizeof(want.reason), "why");
+	tmpdir_write(dir, NAME, text, sizeof(text) - 1);
+	assert_int_equal(retry_read(dir, NAME, &back, &e), RC_OK);
+	assert_same(&back, &want);
 }
 
 /* A reason of any bytes stays one line and changes no other field. */
@@ -202,6 +225,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_round_trip),
+	    TEST(test_older),
 	    TEST(test_hostile),
 	    TEST(test_truncations),
 	    TEST(test_unreadable),

@@ -158,6 +158,57 @@ test_pause(void **state)
 	assert_true(target_up(t));
 }
 
+/* Until a person did something: then one tries it out, and its answer closes it. */
+static void
+test_resume(void **state)
+{
+	struct target *t = target_get(all, "token:acme", 1000);
+	struct target *p = target_get(all, "api:acme", 1000);
+	bool opened;
+
+	(void)state;
+	assert_true(target_pause(t, 1000, TARGET_UNTIL_LIFTED, "invalid_client"));
+	assert_true(target_is_shut(t, INT64_MAX - 1));
+	assert_false(target_down(t, 2000, -1, "no", &opened));
+	assert_false(target_pause(t, 2000, 1, "no"));
+	assert_true(target_pause(p, 2000, CLK_HOUR, "refused"));
+	assert_false(target_pause(p, 2000, CLK_HOUR, "refused"));
+	targets_resume(all, 3000);
+	assert_false(target_is_shut(t, 3000));
+	assert_int_equal(target_ask(t, 3000), 0);
+	assert_true(target_is_shut(t, 3000));
+	assert_true(target_ask(t, 3000) > 0);
+	assert_int_equal(target_ask(p, 3000), 0);
+	assert_false(target_pause(t, 3000, TARGET_UNTIL_LIFTED, "invalid_client"));
+	assert_true(target_is_shut(t, INT64_MAX - 1));
+	target_resume(t, 4000);
+	assert_int_equal(target_ask(t, 4000), 0);
+	assert_true(target_up(t));
+	assert_false(target_is_shut(t, 4000));
+}
+
+/* An id leads to its target, until that is forgotten. */
+static void
+test_ids(void **state)
+{
+	char name[TARGET_NAME];
+	unsigned first, id;
+
+	(void)state;
+	assert_null(target_by_id(all, 0));
+	first = target_get(all, "document:first", 1)->id;
+	for (int i = 1; i < TARGET_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "document:host%d", i);
+		id = target_get(all, name, 10 + i)->id;
+		assert_int_not_equal(id, 0);
+		assert_string_equal(target_by_id(all, id)->name, name);
+	}
+	assert_string_equal(target_by_id(all, first)->name, "document:first");
+	assert_int_equal(
+	    target_get(all, "document:another", 2000)->id % TARGET_MAX, first % TARGET_MAX);
+	assert_null(target_by_id(all, first));
+}
+
 /* As many as there is room for; then the longest unused is forgotten, and one that is down only
  * if all are. */
 static void
@@ -171,10 +222,10 @@ test_forgotten(void **state)
 		(void)snprintf(name, sizeof(name), "document:host%d", i);
 		assert_string_equal(target_get(all, name, 10 + i)->name, name);
 	}
-	assert_ptr_equal(target_get(all, "document:down", 1000), down);
+	assert_ptr_equal(target_get(all, "document:down", TARGET_MAX), down);
 	assert_true(down->open_until != 0);
 	(void)snprintf(name, sizeof(name), "document:host%d", TARGET_MAX + 9);
-	assert_int_equal(target_get(all, name, 1001)->failures, 0);
+	assert_int_equal(target_get(all, name, TARGET_MAX + 1)->failures, 0);
 }
 
 static void
@@ -195,7 +246,6 @@ test_long_name(void **state)
 
 static char base[TMPDIR_SIZE];
 static int spool = -1;
-static char woken[TARGET_NAME];
 
 static int
 keep_set_up(void **state)
@@ -204,7 +254,6 @@ keep_set_up(void **state)
 
 	tmpdir_make(base);
 	spool = tmpdir_open(base);
-	woken[0] = '\0';
 	return set_up(state) != 0 || targets_keep(all, spool, 1000, &e) != RC_OK;
 }
 
@@ -226,14 +275,6 @@ restart(int64_t now)
 	all = targets_new();
 	if (targets_keep(all, spool, now, &e) != RC_OK)
 		fail_msg("%s", e.text);
-}
-
-static void
-wake(const char *target, void *arg)
-{
-	(void)arg;
-	assert_string_equal(woken, "");
-	(void)snprintf(woken, sizeof(woken), "%s", target);
 }
 
 static enum rc
@@ -307,11 +348,9 @@ test_paused_on_disk(void **state)
 	assert_int_equal(p.kind, PAUSE_CONFIG);
 	assert_int_equal(p.until, 0);
 	/* Nothing changed: nothing happens. */
-	targets_look(all, 6000, wake, NULL);
-	assert_string_equal(woken, "");
+	targets_look(all, 6000);
 	by_hand("hook:acme", false);
-	targets_look(all, 6000, wake, NULL);
-	assert_string_equal(woken, "hook:acme");
+	targets_look(all, 6000);
 	assert_int_equal(target_ask(t, 6000), 0);
 }
 
@@ -338,20 +377,18 @@ test_operator(void **state)
 	(void)state;
 	by_hand("api:acme", true);
 	assert_int_equal(target_ask(t, 1000), 0); /* not looked at yet */
-	targets_look(all, 1000, wake, NULL);
+	targets_look(all, 1000);
 	assert_int_equal(target_ask(t, 1000), TARGET_ASK_AGAIN);
 	assert_string_equal(t->reason, "moving");
 	/* What was under way goes on, and lifts nothing; neither does a reload. */
 	assert_false(target_up(t));
-	targets_reload(all, 1000, wake, NULL);
+	targets_reload(all, 1000);
 	assert_int_equal(target_ask(t, 1000), TARGET_ASK_AGAIN);
 	restart(2000);
 	t = target_get(all, "api:acme", 2000);
 	assert_int_equal(target_ask(t, 2000), TARGET_ASK_AGAIN);
 	by_hand("api:acme", false);
-	assert_string_equal(woken, "");
-	targets_look(all, 2000, wake, NULL);
-	assert_string_equal(woken, "api:acme");
+	targets_look(all, 2000);
 	assert_int_equal(target_ask(t, 2000), 0);
 }
 
@@ -364,8 +401,7 @@ test_reload(void **state)
 	(void)state;
 	(void)open_one("hook:other", 1000);
 	target_pause(t, 1000, TARGET_UNTIL_LIFTED, "exit status 78");
-	targets_reload(all, 1000, wake, NULL);
-	assert_string_equal(woken, "hook:acme");
+	targets_reload(all, 1000);
 	assert_int_equal(target_ask(t, 1000), 0);
 	assert_int_equal(on_disk("hook:acme", &p), RC_GONE);
 	assert_int_equal(on_disk("hook:other", &p), RC_OK);
@@ -412,14 +448,6 @@ test_forgotten_file(void **state)
 	    target_ask(target_get(all, "hook:acme", 1000), 1000), TARGET_ASK_AGAIN);
 }
 
-static void
-test_mark(void **state)
-{
-	(void)state;
-	assert_true(target_mark("hook:acme") != target_mark("hook:acmf"));
-	assert_true(target_mark("") != 0);
-}
-
 int
 main(void)
 {
@@ -429,6 +457,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_many_under_way, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_longer, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_pause, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_resume, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_ids, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_long_name, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_down_on_disk, keep_set_up, keep_tear_down),
@@ -438,7 +468,6 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_reload, keep_set_up, keep_tear_down),
 	    cmocka_unit_test_setup_teardown(test_refuse, keep_set_up, keep_tear_down),
 	    cmocka_unit_test_setup_teardown(test_forgotten_file, keep_set_up, keep_tear_down),
-	    cmocka_unit_test(test_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -530,6 +530,19 @@ test_lock(void **state)
 	assert_int_equal(token_lock(f->dir, &f->a, &one, &f->e), RC_CONFIG);
 }
 
+/* What the token's file says. */
+static const char *
+kept_text(const struct fixture *f)
+{
+	static char text[4096];
+	struct buf b = BUF_INIT(sizeof(text) - 1);
+
+	assert_int_equal(io_read_file(f->dir, "acme", &b, NULL), RC_OK);
+	(void)snprintf(text, sizeof(text), "%s", buf_text(&b));
+	buf_free(&b);
+	return text;
+}
+
 static void
 test_refused(void **state)
 {
@@ -537,7 +550,13 @@ test_refused(void **state)
 
 	/* nothing there: ask */
 	assert_int_equal(token_refused(f->dir, &f->a, NOW, "abc", &f->e), RC_OK);
-	/* a fresh one is refused: a person has to look, and it stays */
+	/* the first to be refused, however fresh, is dropped */
+	assert_int_equal(store(f, NOW, 200, "{\"access_token\":\"xyz\"}"), RC_OK);
+	assert_int_equal(token_refused(f->dir, &f->a, NOW, "xyz", &f->e), RC_OK);
+	expect(f, NOW, RC_GONE, "");
+	assert_null(strstr(kept_text(f), "xyz"));
+	assert_int_equal(token_refused(f->dir, &f->a, NOW, "xyz", &f->e), RC_OK);
+	/* the one after it is refused too: a person has to look, and it stays */
 	assert_int_equal(store(f, NOW, 200, "{\"access_token\":\"abc\"}"), RC_OK);
 	assert_int_equal(token_refused(f->dir, &f->a, NOW, "abc", &f->e), RC_CONFIG);
 	assert_int_equal(
@@ -553,11 +572,11 @@ test_refused(void **state)
 	/* old enough: dropped */
 	assert_int_equal(token_refused(f->dir, &f->a, NOW + TOKEN_AGAIN, "abc", &f->e), RC_OK);
 	expect(f, NOW, RC_GONE, "");
-	assert_false(io_exists(f->dir, "acme"));
-	/* one fetched in the future does not forbid a renewal for ever */
+	assert_null(strstr(kept_text(f), "abc"));
+	/* one dropped in the future does not forbid a renewal for ever */
 	assert_int_equal(store(f, NOW, 200, "{\"access_token\":\"abc\"}"), RC_OK);
 	assert_int_equal(token_refused(f->dir, &f->a, NOW - 1, "abc", &f->e), RC_OK);
-	assert_false(io_exists(f->dir, "acme"));
+	assert_null(strstr(kept_text(f), "abc"));
 }
 
 /* Somebody is asking: what is there will be replaced, so nothing is dropped. */
@@ -570,10 +589,10 @@ test_refused_while_asking(void **state)
 	assert_int_equal(store(f, NOW, 200, "{\"access_token\":\"abc\"}"), RC_OK);
 	assert_int_equal(token_lock(f->dir, &f->a, &lock, &f->e), RC_OK);
 	assert_int_equal(token_refused(f->dir, &f->a, NOW + CLK_HOUR, "abc", &f->e), RC_OK);
-	assert_true(io_exists(f->dir, "acme"));
+	expect(f, NOW, RC_OK, "abc");
 	io_close(&lock);
 	assert_int_equal(token_refused(f->dir, &f->a, NOW + CLK_HOUR, "abc", &f->e), RC_OK);
-	assert_false(io_exists(f->dir, "acme"));
+	expect(f, NOW, RC_GONE, "");
 }
 
 static void

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,6 +90,24 @@ one_of(int status, const int *list)
 	return false;
 }
 
+/* Our own disk is no fault of the event; lack of anything else may be. */
+static void
+test_our_disk(void **state)
+{
+	static const int t[] = {ENOSPC, EDQUOT, EROFS, EIO, ENOMEM, 0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct http_answer a = {.fate = HTTP_LOCAL, .sys = t[i]};
+		enum verdict v = i < 3 ? V_OURS : V_LATER;
+		char text[ERR_TEXT];
+
+		assert_int_equal(verdict_api(&a, OLD, text), v);
+		assert_int_equal(verdict_document(&a, text), v);
+		assert_int_equal(verdict_no_room(t[i]), i < 3);
+	}
+}
+
 /* What both have in common, but for what is listed as another verdict. */
 static enum verdict
 expected(int s)
@@ -136,7 +155,7 @@ static void
 test_names(void **state)
 {
 	static const char *const names[] = {
-	    "ok", "later", "down", "renew", "relink", "link", "gone", "never"};
+	    "ok", "later", "down", "renew", "relink", "link", "ours", "gone", "never"};
 
 	(void)state;
 	for (enum verdict v = V_OK; v <= V_NEVER; v++)
@@ -149,6 +168,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fates),
+	    cmocka_unit_test(test_our_disk),
 	    cmocka_unit_test(test_api),
 	    cmocka_unit_test(test_document),
 	    cmocka_unit_test(test_names),

@@ -19,7 +19,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "fake_daemon.h"
+#include "park.h"
 
 #define API "https://api.example.com/"
 #define DOC "https://docs.example.org/"
@@ -39,6 +42,7 @@ static const char details[] = "{\"location\":\"" DOC "will.pdf?X-Amz-Signature=1
 /* ---- what is made to fail ---- */
 
 static enum rc read_rc, move_rc, begin_rc;
+static int begin_sys;
 static bool no_memory;
 static char state_at_parse[16];
 
@@ -90,6 +94,8 @@ __wrap_store_begin(struct store *st, struct store_doc *doc, struct err *e)
 {
 	enum rc rc = once(&begin_rc, e);
 
+	if (rc != RC_OK && e != NULL)
+		e->sys = begin_sys;
 	return rc != RC_OK ? rc : __real_store_begin(st, doc, e);
 }
 
@@ -108,6 +114,7 @@ static int
 set_up(void **state)
 {
 	read_rc = move_rc = begin_rc = RC_OK;
+	begin_sys = 0;
 	no_memory = false;
 	state_at_parse[0] = '\0';
 	return fake_setup(state);
@@ -163,7 +170,20 @@ waits(const char *name, unsigned tries)
 	assert_int_equal(job->retry.tries, tries);
 	assert_string_equal(r.state, "waiting");
 	assert_string_not_equal(r.reason, "");
-	assert_int_equal(r.due - fake_wall, job->due - fake_mono);
+	/* What waits for a target sleeps until that is up, whatever the note expects. */
+	if (job->target == 0)
+		assert_int_equal(r.due - fake_wall, job->due - fake_mono);
+}
+
+/* It waits in memory and has been due for long. */
+static void
+waits_overdue(const char *name)
+{
+	const struct job *job = jobs_find(fake.jobs, name);
+
+	ended(name, SPOOL_CUR);
+	assert_non_null(job);
+	assert_true(job->due <= fake_mono);
 }
 
 static void
@@ -276,6 +296,37 @@ test_given_up(void **state)
 	assert_int_equal(count_get(spool_counts(fake.spool), COUNT_FAILED), 1);
 }
 
+/* The age limit is about failures: time in which a target was down, or we were, is none. */
+static void
+test_age(void **state)
+{
+	struct http_answer down = fate(HTTP_NO_CONNECT);
+	struct job *job;
+
+	(void)state;
+	fake_conf.daemon.tries = 1000;
+	fake_conf.daemon.retry_age = CLK_HOUR;
+	(void)begin(CLIENT, client);
+	reply(API, fake_status(500, ""));
+	waits(CLIENT, 1);
+	down.retry_after = CLK_DAY;
+	for (unsigned i = 0; i < 10; i++) {
+		job = begin(CLIENT, client);
+		reply(API, down);
+		fake_pass(30 * CLK_DAY);
+	}
+	waits_overdue(CLIENT);
+	assert_true(job->retry.age < 2 * CLK_HOUR);
+	/* Pauses after failures add up. */
+	for (unsigned i = 0; fake_box(CLIENT) == SPOOL_CUR; i++) {
+		assert_true(i < 100);
+		(void)begin(CLIENT, client);
+		reply(API, fake_status(500, ""));
+		fake_pass(CLK_DAY);
+	}
+	ended(CLIENT, SPOOL_FAILED);
+}
+
 /* An outage: one try of each event counts at most, then they wait. */
 static void
 test_outage(void **state)
@@ -382,6 +433,56 @@ test_renewal(void **state)
 	    target_get(fake.targets, "api:acme", fake_mono)->open_until, fake_mono + 600000);
 	(void)begin(CLIENT, client);
 	waits(CLIENT, 0);
+	/* Then one tries it out; its 401 may force a renewal again, and it goes on by itself.
+	 */
+	fake_pass(10 * CLK_MINUTE);
+	(void)begin(CLIENT, client);
+	reply(API, fake_status(401, ""));
+	fake_token("t3");
+	reply(API, fake_status(200, "{}"));
+	ended(CLIENT, SPOOL_DONE);
+}
+
+/* A token that the API takes elsewhere is not renewed again and again for a 401 here and there.
+ */
+static void
+test_odd_refusals(void **state)
+{
+	unsigned tokens = 0;
+
+	(void)state;
+	fake_conf.daemon.tries = 100;
+	(void)begin(CLIENT, client);
+	reply(API, fake_status(200, "{}"));
+	ended(CLIENT, SPOOL_DONE);
+	(void)begin(CLIENT2, client2);
+	fake_answer(API, fake_status(401, ""));
+	fake_token("t2");
+	reply(API, fake_status(401, ""));
+	/* Never taken: paused, until a person looks or ten minutes later. */
+	waits(CLIENT2, 0);
+	fake_pass(10 * CLK_MINUTE);
+	(void)begin(CLIENT2, client2);
+	reply(API, fake_status(200, "{}"));
+	ended(CLIENT2, SPOOL_DONE);
+	(void)begin("acme.o1.Client.Update", client);
+	fake_answer(API, fake_status(401, ""));
+	fake_token("t3");
+	reply(API, fake_status(200, "{}"));
+	ended("acme.o1.Client.Update", SPOOL_DONE);
+	for (unsigned i = 0; i < 3; i++) {
+		(void)begin("acme.o2.Client.Update", client);
+		reply(API, fake_status(401, ""));
+		waits("acme.o2.Client.Update", 1);
+	}
+	assert_true(target_is_shut(target_get(fake.targets, "api:acme", fake_mono), fake_mono));
+	fake_pass(CLK_MINUTE);
+	(void)begin("acme.o2.Client.Update", client);
+	reply(API, fake_status(200, "{}"));
+	ended("acme.o2.Client.Update", SPOOL_DONE);
+	for (unsigned i = 0; i < fake_ncalls; i++)
+		tokens += str_begins(fake_calls[i].url, "https://id.");
+	assert_int_equal(tokens, 3);
 }
 
 static void
@@ -548,7 +649,53 @@ test_digests(void **state)
 	}
 }
 
-/* Our own disk refuses: that is no reason to give an event up. */
+/* Our own disk is full: nothing is counted, and nobody asks the API before there is room. */
+static void
+test_full(void **state)
+{
+	struct http_answer full = fate(HTTP_LOCAL);
+	struct target *disk = target_get(fake.targets, PARK_STORE, fake_mono);
+	struct spool_item item;
+	struct retry r;
+
+	(void)state;
+	full.sys = ENOSPC;
+	(void)begin(UPLOAD, upload);
+	for (unsigned i = 0; i < 5; i++) {
+		begin_rc = RC_FULL;
+		begin_sys = ENOSPC;
+		reply(API, fake_status(200, details));
+		waits(UPLOAD, 0);
+		assert_false(park_pass(&fake, jobs_find(fake.jobs, UPLOAD), fake_mono));
+		(void)fake_event("acme.f.Client.Update", client);
+		assert_false(
+		    park_pass(&fake, jobs_find(fake.jobs, "acme.f.Client.Update"), fake_mono));
+		jobs_remove(fake.jobs, jobs_find(fake.jobs, "acme.f.Client.Update"));
+		assert_int_equal(
+		    spool_lock(fake.spool, SPOOL_CUR, "acme.f.Client.Update", &item, NULL),
+		    RC_OK);
+		assert_int_equal(spool_remove(fake.spool, &item, NULL), RC_OK);
+		spool_unlock(&item);
+		fake_pass(disk->open_until - fake_mono);
+		park_tick(&fake, fake_mono);
+		assert_true(jobs_find(fake.jobs, UPLOAD)->due <= fake_mono);
+		assert_true(park_pass(&fake, jobs_find(fake.jobs, UPLOAD), fake_mono));
+		(void)begin(UPLOAD, upload);
+	}
+	/* While the document comes, likewise; its link is kept. */
+	reply(API, fake_status(200, details));
+	reply(DOC, full);
+	waits(UPLOAD, 0);
+	fake_pass(disk->open_until - fake_mono);
+	(void)begin(UPLOAD, upload);
+	reply(DOC, fake_status(200, PDF));
+	ended(UPLOAD, SPOOL_DONE);
+	assert_int_equal(fake_note(UPLOAD, &r), RC_GONE);
+	assert_false(
+	    target_is_shut(target_get(fake.targets, PARK_STORE, fake_mono), fake_mono));
+}
+
+/* Our own disk refuses this one: it may be at fault itself, so it counts. */
 static void
 test_no_room(void **state)
 {
@@ -744,12 +891,14 @@ main(void)
 	    TEST(test_record),
 	    TEST(test_statuses),
 	    TEST(test_given_up),
+	    TEST(test_age),
 	    TEST(test_outage),
 	    TEST(test_retry_after),
 	    TEST(test_not_json),
 	    TEST(test_delete),
 	    TEST(test_unfit),
 	    TEST(test_renewal),
+	    TEST(test_odd_refusals),
 	    TEST(test_no_token),
 	    TEST(test_document),
 	    TEST(test_relink),
@@ -758,6 +907,7 @@ main(void)
 	    TEST(test_bytes),
 	    TEST(test_page_for_document),
 	    TEST(test_digests),
+	    TEST(test_full),
 	    TEST(test_no_room),
 	    TEST(test_noted_first),
 	    TEST(test_disk_trouble),
