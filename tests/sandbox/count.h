@@ -23,6 +23,8 @@
 	X(refused)                                                                             \
 	X(tokens)                                                                              \
 	X(token_refused)                                                                       \
+	X(issuer_tokens)                                                                       \
+	X(issuer_refused)                                                                      \
 	X(api_account)                                                                         \
 	X(api_client)                                                                          \
 	X(api_documentdata)                                                                    \

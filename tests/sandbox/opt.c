@@ -56,6 +56,7 @@ static const struct row rows[] = {
     TXT("--header", header, NULL, "NAME", "header that carries the secret"),
     TXT("--secret-file", secret_file, NULL, "FILE", "file with the secret (first line)"),
     TXT("--webhook-ca", webhook_ca, NULL, "FILE", "authority to trust for https webhooks"),
+    TXT("--issuer-request", issuer_request, "form", "NAME", "form or json: asking for a token"),
     NUM("--attempts", attempts, 3, 1, 1000, "N", "attempts to deliver an event"),
     NUM("--attempt-timeout", attempt_timeout, 5000, 10, 3600000, "MS", "time for one attempt"),
     NUM("--retry-after", retry_after, 1000, 0, 3600000, "MS", "time between attempts"),
@@ -185,6 +186,8 @@ check(const struct opt *o)
 		return usage("--shape", "no such shape");
 	if (o->document_size != 0 && o->document_size < 2048)
 		return usage("--document-size", "expected 0, or at least 2048");
+	if (!one_of(o->issuer_request, "form", "json", "form"))
+		return usage("--issuer-request", "expected form or json");
 	if (!one_of(o->envelope, "array", "object", "array"))
 		return usage("--feed-envelope", "expected array or object");
 	if (!one_of(o->filestore, "details", "redirect", "bytes"))

@@ -16,7 +16,7 @@
 struct opt {
 	const char *dir, *prefix, *account, *client_id, *client_secret, *audience;
 	const char *webhook, *header, *secret_file, *webhook_ca, *shape;
-	const char *envelope, *filestore, *link_member;
+	const char *issuer_request, *envelope, *filestore, *link_member;
 	bool plain, chunked, quiet, download_events;
 	long long port_api, port_documents, port_admin;
 	long long attempts, attempt_timeout, retry_after, parallel;

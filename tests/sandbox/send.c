@@ -291,7 +291,7 @@ common(const struct sandbox *sb, CURL *c)
 }
 
 static void
-token_request(const struct subs *to, struct buf *out)
+token_request_json(const struct subs *to, struct buf *out)
 {
 	buf_str(out, "{\"grant_type\":\"client_credentials\",\"client_id\":");
 	buf_json(out, to->client_id);
@@ -302,6 +302,20 @@ token_request(const struct subs *to, struct buf *out)
 		buf_json(out, to->audience);
 	}
 	buf_str(out, "}");
+}
+
+/* RFC 6749 sections 2.3.1 and 4.4.2. */
+static void
+token_request_form(const struct subs *to, struct buf *out)
+{
+	buf_str(out, "grant_type=client_credentials&client_id=");
+	buf_url(out, to->client_id);
+	buf_str(out, "&client_secret=");
+	buf_url(out, to->client_secret);
+	if (to->audience[0] != '\0') {
+		buf_str(out, "&audience=");
+		buf_url(out, to->audience);
+	}
 }
 
 static bool
@@ -323,7 +337,10 @@ token_take(struct sender *s, const struct buf *answer)
 static bool
 token_fetch(struct sender *s, const struct subs *to)
 {
-	struct curl_slist *h = curl_slist_append(NULL, "Content-Type: application/json");
+	bool json = strcmp(s->sb->opt.issuer_request, "json") == 0;
+	struct curl_slist *h = curl_slist_append(
+	    NULL, json ? "Content-Type: application/json"
+		       : "Content-Type: application/x-www-form-urlencoded");
 	CURL *c = curl_easy_init();
 	struct buf body, answer;
 	long status = 0;
@@ -331,7 +348,10 @@ token_fetch(struct sender *s, const struct subs *to)
 
 	buf_init(&body, ANSWER_MAX);
 	buf_init(&answer, ANSWER_MAX);
-	token_request(to, &body);
+	if (json)
+		token_request_json(to, &body);
+	else
+		token_request_form(to, &body);
 	if (c != NULL && h != NULL) {
 		common(s->sb, c);
 		curl_easy_setopt(c, CURLOPT_URL, to->auth_url);
@@ -355,6 +375,8 @@ token_fetch(struct sender *s, const struct subs *to)
 static bool
 token_ready(struct sender *s, const struct subs *to)
 {
+	bool ok;
+
 	if (!to->there || to->auth_url[0] == '\0')
 		return true;
 	if (s->token[0] != '\0' && s->token_revision == to->revision &&
@@ -362,7 +384,9 @@ token_ready(struct sender *s, const struct subs *to)
 		return true;
 	s->token[0] = '\0';
 	s->token_revision = to->revision;
-	return token_fetch(s, to);
+	ok = token_fetch(s, to);
+	count_add(s->sb->count, ok ? COUNT_issuer_tokens : COUNT_issuer_refused, 1);
+	return ok;
 }
 
 static void

@@ -48,7 +48,7 @@ class Hook(http.server.ThreadingHTTPServer):
 
     def __init__(self, statuses=(200,)):
         self.got, self.statuses, self.lock = [], list(statuses), threading.Lock()
-        self.tokens = 0
+        self.tokens, self.asked, self.token_life, self.token_status = 0, [], 3600, 200
         super().__init__(("127.0.0.1", 0), HookRequest)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -92,8 +92,10 @@ class HookRequest(http.server.BaseHTTPRequestHandler):
         body = self.body()
         if self.path == "/issuer":
             self.server.tokens += 1
-            self.answer(200, json.dumps({"access_token": "tok%d" % self.server.tokens,
-                                         "expires_in": 3600}).encode())
+            self.server.asked.append((self.headers["Content-Type"], body.decode()))
+            self.answer(self.server.token_status, json.dumps({
+                "access_token": "tok%d" % self.server.tokens, "token_type": "Bearer",
+                "expires_in": self.server.token_life}).encode())
             return
         want = self.headers.get("Content-Length")
         with self.server.lock:
@@ -210,7 +212,8 @@ class Sandbox:
         body = {"accountHashId": self.account, "callbackUrl": hook.url}
         if oidc:
             body["openIdConnect"] = {"authUrl": hook.url.replace("/arken", "/issuer"),
-                                     "clientId": "a", "clientSecret": "b"}
+                                     "clientId": "a &", "clientSecret": "b=ä",
+                                     "audience": "https://hook.test/"}
         else:
             body["secretHeader"] = {"name": "X-Other", "value": "other"}
         return body
@@ -254,7 +257,8 @@ def options():
                     ["--dir", d, "--account", "a/b"], ["--dir", d, "--webhook", "http://x/"],
                     ["--dir", d, "--document-size", "5"], ["--dir", d, "extra"],
                     ["--dir", d, "--fault", "{"], ["--dir", d, "--fault", '{"on":"api"}'],
-                    ["--dir", d, "--attempts", "0"], ["--dir", d, "--filestore", "x"]):
+                    ["--dir", d, "--attempts", "0"], ["--dir", d, "--filestore", "x"],
+                    ["--dir", d, "--issuer-request", "xml"]):
             r = subprocess.run([PROGRAM] + bad, capture_output=True, text=True, timeout=30)
             same(r.returncode, 64, bad)
             assert r.stderr.startswith("arken-sandbox: "), r.stderr
@@ -479,10 +483,49 @@ def subscription():
         sb.quiet()
         same([g["headers"]["Authorization"] for g in hook.got[1:]], ["Bearer tok1"] * 5)
         same((hook.tokens, sb.stats()["subscriptions"]), (1, 1))
+        same(hook.asked, [("application/x-www-form-urlencoded",
+                           "grant_type=client_credentials&client_id=a%20%26&client_secret=b%3D%C3%A4"
+                           "&audience=https%3A%2F%2Fhook.test%2F")])
         same(sb.api("DELETE", path)[0], 204)
         sb.emit("Client.Create")
         st = sb.quiet()
         same((len(hook.got), st["subscriptions"], st["abandoned"]), (6, 0, 1))
+
+
+@test
+def bearer():
+    """The issuer's token: kept while it is good, fetched anew when it is not."""
+    path = "/Event/Subscription"
+    with Hook() as hook, Sandbox("--issuer-request", "json", "--parallel", "1") as sb:
+        same(sb.api("POST", path, sb.subscription(hook, oidc=True))[0], 201)
+        assert "b=" not in sb.api("GET", path)[1].decode(), "the secret came back"
+
+        def sent(events=1):
+            del hook.got[:]
+            sb.emit("Client.Create", count=events)
+            sb.quiet()
+            return [g["headers"]["Authorization"] for g in hook.got]
+
+        same(sent(3), ["Bearer tok1"] * 3)
+        same(hook.asked[0][0], "application/json")
+        same(json.loads(hook.asked[0][1]), {
+            "grant_type": "client_credentials", "client_id": "a &", "client_secret": "b=ä",
+            "audience": "https://hook.test/"})
+        # refused once: the attempt after it has a new one
+        hook.statuses = [401, 200]
+        same(sent(), ["Bearer tok1", "Bearer tok2"])
+        # a subscription that changes is no use for the old one
+        same(sb.api("PUT", path, sb.subscription(hook, oidc=True))[0], 200)
+        hook.token_life = 1
+        same(sent(), ["Bearer tok3"])
+        hook.token_life = 3600
+        same(sent(2), ["Bearer tok4"] * 2)
+        same((sb.stats()["issuer_tokens"], sb.stats()["issuer_refused"]), (4, 0))
+        # no token, no delivery
+        same(sb.api("PUT", path, sb.subscription(hook, oidc=True))[0], 200)
+        hook.token_status = 400
+        same(sent(), [])
+        same((hook.tokens, sb.stats()["issuer_refused"]), (7, 3))
 
 
 @test
