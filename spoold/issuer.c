@@ -30,6 +30,7 @@
 
 struct said { /* the last failure that was logged, and when; "" none */
 	char text[ERR_TEXT];
+	int kind; /* 0: it is told by its text */
 	int64_t at;
 };
 
@@ -44,6 +45,7 @@ struct issuer {
 	int64_t write_at;       /* a file has still to be written, not before; 0: none */
 	struct http_call *call; /* the request under way */
 	struct keep *keep;      /* the files being written */
+	int failure;            /* of the answer: the kind of it */
 	struct said fetching, writing;
 };
 
@@ -74,13 +76,16 @@ is_of(const struct issuer *s, size_t account)
 	return s->all->of[account] == (size_t)(s - s->all->list);
 }
 
-/* A failure that was not logged before, or not for long. */
+/* A failure that was not logged before, or not for long; texts of one kind may differ. */
 static bool
-is_new(struct said *said, int64_t now, const char *text)
+is_new(struct said *said, int64_t now, int kind, const char *text)
 {
-	if (str_eq(said->text, text) && now - said->at < SAY_AGAIN)
+	bool same = kind != 0 ? said->kind == kind : str_eq(said->text, text);
+
+	if (said->text[0] != '\0' && same && now - said->at < SAY_AGAIN)
 		return false;
 	(void)!str_copy(said->text, sizeof(said->text), text);
+	said->kind = kind;
 	said->at = now;
 	return true;
 }
@@ -123,7 +128,7 @@ kept(struct issuer *s, enum rc rc, const struct err *e)
 		return;
 	}
 	s->write_at = clk_mono() + ISSUER_PAUSE;
-	if (is_new(&s->writing, clk_mono(), e->text))
+	if (is_new(&s->writing, clk_mono(), 0, e->text))
 		log_put(LOG_ERROR, "cannot keep the keys of an issuer", "issuer", s->a->issuer,
 		    "reason", e->text, LOG_END);
 }
@@ -269,7 +274,7 @@ log_failure(struct issuer *s, int64_t now, const struct err *e)
 {
 	char age[CLK_TEXT] = "none";
 
-	if (!is_new(&s->fetching, now, e->text))
+	if (!is_new(&s->fetching, now, s->failure, e->text))
 		return;
 	if (s->kept.fetched != 0)
 		clk_span(clk_wall() - s->kept.fetched, age);
@@ -325,10 +330,12 @@ take(struct issuer *s, const char *jwks, size_t n, struct err *e)
 }
 
 static enum rc
-judge(const struct http_answer *a, const char *what, struct err *e)
+judge(struct issuer *s, const struct http_answer *a, const char *what, struct err *e)
 {
+	s->failure = (int)a->fate; /* its text says how long it took */
 	if (a->fate != HTTP_ANSWERED)
 		return err_set(e, RC_LATER, "%s: %.250s", what, a->text);
+	s->failure = 0;
 	if (a->status != 200)
 		return err_set(e, RC_LATER, "%s: status %d", what, a->status);
 	return RC_OK;
@@ -342,7 +349,7 @@ answered_keys(const struct http_answer *a, void *arg)
 	enum rc rc;
 
 	s->call = NULL;
-	if ((rc = judge(a, "the keys", &e)) == RC_OK)
+	if ((rc = judge(s, a, "the keys", &e)) == RC_OK)
 		rc = take(s, a->body, a->body_len, &e);
 	finish(s, rc, a->retry_after, &e);
 }
@@ -374,7 +381,7 @@ answered_document(const struct http_answer *a, void *arg)
 	enum rc rc;
 
 	s->call = NULL;
-	if ((rc = judge(a, "the discovery document", &e)) == RC_OK &&
+	if ((rc = judge(s, a, "the discovery document", &e)) == RC_OK &&
 	    (rc = discovery_read(a->body, a->body_len, s->a->issuer, url, &e)) == RC_OK)
 		rc = get(s, url, answered_keys, &e);
 	if (rc != RC_OK)
@@ -388,6 +395,7 @@ fetch(struct issuer *s, int64_t now)
 	enum rc rc;
 
 	s->earliest = now + ISSUER_PAUSE;
+	s->failure = 0;
 	note_asked(s);
 	rc = get(s, s->url, s->a->jwks_url != NULL ? answered_keys : answered_document, &e);
 	if (rc != RC_OK)

@@ -458,6 +458,7 @@ test_not_started(void **state)
 static void
 test_failures_said_once(void **state)
 {
+	struct http_answer a = {.body = "", .retry_after = -1};
 	int64_t end;
 
 	(void)state;
@@ -469,7 +470,9 @@ test_failures_said_once(void **state)
 		if (fake_mono < end || n == 0)
 			assert_int_equal(said("no keys from"), n > 0);
 		fake_ncalls = 1;
-		answer(WELL_KNOWN, fake_status(503, ""));
+		a.fate = HTTP_NO_CONNECT;
+		(void)snprintf(a.text, sizeof(a.text), "refused after %u ms", n);
+		answer(WELL_KNOWN, a);
 		fake_ncalls = 0;
 		written();
 	}
@@ -709,6 +712,40 @@ test_restart_loop(void **state)
 	}
 }
 
+/* What is asked for two issuers is one fetch a minute over restarts, too. */
+static void
+test_restart_loop_of_two(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	accounts[0].jwks_url = TEXT(KEYS);
+	accounts[1] = accounts[2];
+	begin();
+	tick();
+	fake_calls[2] = fake_calls[0]; /* both are answered, one after the other */
+	fake_calls[0] = fake_calls[1];
+	fake_ncalls = 1;
+	play(&n, true);
+	fake_calls[0] = fake_calls[2];
+	fake_ncalls = 1;
+	play(&n, true);
+	issuers_close(&is);
+	fake_pass(2 * CLK_MINUTE);
+	n = 0;
+	for (unsigned s = 0; s < 300; s++) {
+		begin();
+		assert_true(issuers_ask(is, "keys.acme"));
+		assert_true(issuers_ask(is, "keys.gamma"));
+		tick();
+		play(&n, true);
+		issuers_close(&is);
+		fake_pass(CLK_SECOND);
+	}
+	assert_int_equal(n, 5);
+	assert_apart(n, 5);
+}
+
 /* ---- what is on disk at a start ---- */
 
 /* A start right after a fetch that went well does not ask again. */
@@ -917,6 +954,7 @@ main(void)
 	    TEST(test_ask),
 	    TEST(test_flood),
 	    TEST(test_restart_loop),
+	    TEST(test_restart_loop_of_two),
 	    TEST(test_restart),
 	    TEST(test_configuration_changed),
 	    TEST(test_damaged),
