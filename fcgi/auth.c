@@ -5,62 +5,33 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 
 #include "auth.h"
 #include "buf.h"
 #include "log.h"
 #include "secret.h"
+#include "stamp.h"
 
 #define AUTH_FILE 65536 /* bytes of a file of secrets */
 
-/* What tells one content of a file from the next. */
-struct file_mark {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-};
-
-struct keyring { /* the secrets of one account */
+struct keyring {              /* the secrets of one account */
+	pthread_mutex_t lock; /* over all below: a comparison takes microseconds */
 	struct secrets *secrets;
-	struct file_mark mark;
-	int64_t looked; /* clk_mono of the last look at the file */
-	bool missing;   /* and there was none */
+	struct stamp stamp; /* of the file that was read last */
+	int64_t looked;     /* clk_mono of the last look at the file */
 };
 
 struct auth {
 	const struct conf *conf;
-	pthread_mutex_t lock;   /* over all keyrings: a comparison takes microseconds */
+	struct bearer *bearer;  /* NULL: no account has an issuer */
 	struct keyring rings[]; /* one for each of conf->accounts */
 };
-
-static struct file_mark
-mark_of(const struct stat *st)
-{
-	return (struct file_mark){.dev = st->st_dev,
-	    .ino = st->st_ino,
-	    .size = st->st_size,
-	    .mtime = st->st_mtim,
-	    .ctime = st->st_ctim};
-}
-
-static bool
-time_equal(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool
-mark_equal(const struct file_mark *a, const struct file_mark *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       time_equal(a->mtime, b->mtime) && time_equal(a->ctime, b->ctime);
-}
 
 static enum rc
 read_secrets(const char *path, struct secrets **out, struct err *e)
@@ -76,20 +47,14 @@ read_secrets(const char *path, struct secrets **out, struct err *e)
 	return rc;
 }
 
-/* The mark is taken before the content, so a change in between is seen at the next look. */
 static enum rc
 keyring_load(struct keyring *k, const char *path, struct err *e)
 {
 	struct secrets *fresh = NULL;
-	struct stat st;
 	enum rc rc;
 
-	if (stat(path, &st) != 0) {
-		k->missing = true;
-		return err_sys(e, "stat", path);
-	}
-	k->missing = false;
-	k->mark = mark_of(&st);
+	k->looked = clk_mono();
+	k->stamp = stamp_of(AT_FDCWD, path);
 	if ((rc = read_secrets(path, &fresh, e)) != RC_OK)
 		return rc;
 	secrets_free(&k->secrets);
@@ -102,22 +67,15 @@ keyring_load(struct keyring *k, const char *path, struct err *e)
 static void
 keyring_refresh(struct keyring *k, const struct conf_account *account)
 {
-	bool was_missing = k->missing;
-	struct file_mark now;
-	struct stat st;
-	struct err e;
+	struct stamp now;
+	struct err e = {0};
 
 	if (clk_mono() - k->looked < AUTH_RECHECK)
 		return;
 	k->looked = clk_mono();
-	if (stat(account->secret_file, &st) == 0) {
-		now = mark_of(&st);
-		if (!was_missing && mark_equal(&now, &k->mark))
-			return;
-	} else if (was_missing) {
+	now = stamp_of(AT_FDCWD, account->secret_file);
+	if (stamp_equal(&now, &k->stamp))
 		return;
-	}
-	err_clear(&e);
 	if (keyring_load(k, account->secret_file, &e) == RC_OK)
 		log_put(LOG_NOTE, "secrets read again", "account", account->name, LOG_END);
 	else
@@ -125,8 +83,20 @@ keyring_refresh(struct keyring *k, const struct conf_account *account)
 		    account->name, "reason", e.text, LOG_END);
 }
 
+static enum rc
+open_issuers(struct auth *a, struct spool *sp, struct err *e)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < a->conf->naccounts; i++)
+		any = any || a->conf->accounts[i].issuer != NULL;
+	if (!any)
+		return RC_OK;
+	return bearer_open(a->conf, spool_keys_dir(sp), spool_ask_dir(sp), &a->bearer, e);
+}
+
 enum rc
-auth_open(const struct conf *c, struct auth **out, struct err *e)
+auth_open(const struct conf *c, struct spool *sp, struct auth **out, struct err *e)
 {
 	struct auth *a;
 	enum rc rc = RC_OK;
@@ -135,15 +105,18 @@ auth_open(const struct conf *c, struct auth **out, struct err *e)
 	if ((a = calloc(1, sizeof(*a) + c->naccounts * sizeof(a->rings[0]))) == NULL)
 		return err_sys(e, "calloc", NULL);
 	a->conf = c;
-	pthread_mutex_init(&a->lock, NULL);
+	for (size_t i = 0; i < c->naccounts; i++)
+		(void)pthread_mutex_init(
+		    &a->rings[i].lock, NULL); /* on Linux it does not fail */
 	for (size_t i = 0; i < c->naccounts && rc == RC_OK; i++) {
 		if (c->accounts[i].secret_file == NULL)
 			continue;
-		a->rings[i].looked = clk_mono();
 		rc = keyring_load(&a->rings[i], c->accounts[i].secret_file, e);
 		if (rc != RC_OK)
 			err_prefix(e, "account %s", c->accounts[i].name);
 	}
+	if (rc == RC_OK)
+		rc = open_issuers(a, sp, e);
 	if (rc != RC_OK)
 		auth_close(&a);
 	*out = a;
@@ -155,48 +128,91 @@ auth_close(struct auth **a)
 {
 	if (*a == NULL)
 		return;
-	for (size_t i = 0; i < (*a)->conf->naccounts; i++)
+	bearer_close(&(*a)->bearer);
+	for (size_t i = 0; i < (*a)->conf->naccounts; i++) {
 		secrets_free(&(*a)->rings[i].secrets);
-	pthread_mutex_destroy(&(*a)->lock);
+		pthread_mutex_destroy(&(*a)->rings[i].lock);
+	}
 	free(*a);
 	*a = NULL;
 }
 
 /*
- * A repeated header comes as two parameters (nginx) or as one "a, b" (lighttpd, Apache): the
- * first is counted, the second is no secret of ours.
+ * The value of a header; NULL: it is not there, or *twice.  A repeated one comes as two
+ * parameters (nginx) or as one "a, b" (lighttpd, Apache): that is no secret of ours, and no
+ * token has a comma.
  */
-static unsigned
-match_header(struct auth *a, const struct conf_account *account, const struct request *rq)
+static const char *
+one_header(const struct request *rq, const char *header, bool *twice)
 {
-	struct keyring *k = &a->rings[account - a->conf->accounts];
 	char name[REQUEST_NAME];
 	const char *value;
-	unsigned times, line = 0;
+	unsigned times;
 
-	if (account->secret_header == NULL || account->secret_file == NULL ||
-	    !request_header_name(account->secret_header, name))
-		return 0;
+	*twice = false;
+	if (!request_header_name(header, name))
+		return NULL;
 	value = request_param(rq->env, name, &times);
-	if (value == NULL || times != 1)
-		return 0;
-	pthread_mutex_lock(&a->lock);
+	*twice = times > 1;
+	return times == 1 ? value : NULL;
+}
+
+/* The line of the secret; 0: none of them. */
+static unsigned
+match_secret(struct auth *a, const struct conf_account *account, const char *value)
+{
+	struct keyring *k = &a->rings[account - a->conf->accounts];
+	unsigned line = 0;
+
+	pthread_mutex_lock(&k->lock);
 	keyring_refresh(k, account);
 	if (k->secrets != NULL)
 		line = secrets_match(k->secrets, value);
-	pthread_mutex_unlock(&a->lock);
+	pthread_mutex_unlock(&k->lock);
 	return line;
+}
+
+static enum rc
+check_token(struct auth *a, const struct conf_account *account, const char *value,
+    struct auth_verdict *v, struct err *e)
+{
+	const char *token = value != NULL ? bearer_token(value) : NULL;
+
+	if (token == NULL)
+		return err_set(e, RC_DENIED, "no valid credential");
+	v->challenge = AUTH_ASK_GOOD_TOKEN;
+	return bearer_check(
+	    a->bearer, (size_t)(account - a->conf->accounts), token, v->which, e);
 }
 
 enum rc
 auth_check(struct auth *a, const struct conf_account *account, const struct request *rq,
-    char which[AUTH_NAME], struct err *e)
+    struct auth_verdict *v, struct err *e)
 {
-	unsigned line = match_header(a, account, rq);
+	bool has_secret = account->secret_header != NULL && account->secret_file != NULL;
+	bool two_secrets = false, two_tokens = false;
+	const char *secret = NULL, *token = NULL;
+	unsigned line = 0;
 
-	which[0] = '\0';
-	if (line == 0)
+	*v = (struct auth_verdict){
+	    .challenge = account->issuer != NULL ? AUTH_ASK_TOKEN : AUTH_ASK_SECRET};
+	if (has_secret)
+		secret = one_header(rq, account->secret_header, &two_secrets);
+	if (account->issuer != NULL) {
+		token = one_header(rq, "Authorization", &two_tokens);
+		two_tokens = two_tokens || (token != NULL && strchr(token, ',') != NULL);
+	}
+	if (two_tokens)
+		v->challenge = AUTH_ASK_GOOD_TOKEN;
+	if (two_secrets || two_tokens)
+		return err_set(e, RC_DENIED, "a credential given twice");
+	if (secret != NULL)
+		line = match_secret(a, account, secret);
+	if (line != 0)
+		(void)snprintf(v->which, sizeof(v->which), "secret:line%u", line);
+	else if (account->issuer != NULL)
+		return check_token(a, account, token, v, e);
+	else
 		return err_set(e, RC_DENIED, "no valid credential");
-	(void)snprintf(which, AUTH_NAME, "secret:line%u", line);
 	return RC_OK;
 }

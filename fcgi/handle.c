@@ -22,11 +22,11 @@
 struct handling { /* what is known about one exchange so far */
 	struct request rq;
 	struct delivery from;
-	char auth[AUTH_NAME];
+	struct auth_verdict auth;
 	struct intake intake;
 	size_t bytes;
 	int64_t begun;   /* clk_micro */
-	enum count lack; /* the counter of what is lacking for REPLY_UNAVAILABLE */
+	enum count lack; /* the counter of what is lacking for an answer 503 */
 	enum status_page page;
 	bool well;      /* what the page says */
 	bool at_end;    /* of the body */
@@ -126,6 +126,9 @@ check_page(struct receiver *rv, struct handling *h)
 static enum reply
 check_request(struct receiver *rv, struct handling *h)
 {
+	static const enum reply challenges[] = {[AUTH_ASK_SECRET] = REPLY_UNAUTHORIZED,
+	    [AUTH_ASK_TOKEN] = REPLY_NO_TOKEN,
+	    [AUTH_ASK_GOOD_TOKEN] = REPLY_BAD_TOKEN};
 	const struct conf_account *account = conf_account_at(rv->conf, h->rq.path);
 	enum rc rc;
 
@@ -137,9 +140,9 @@ check_request(struct receiver *rv, struct handling *h)
 	if (!str_eq(h->rq.method, "POST"))
 		return REPLY_METHOD;
 	h->lack = COUNT_LACK_KEYS;
-	rc = auth_check(rv->auth, account, &h->rq, h->auth, &h->why);
+	rc = auth_check(rv->auth, account, &h->rq, &h->auth, &h->why);
 	if (rc != RC_OK)
-		return rc == RC_DENIED ? REPLY_UNAUTHORIZED : REPLY_UNAVAILABLE;
+		return rc == RC_DENIED ? challenges[h->auth.challenge] : REPLY_NO_KEYS;
 	if (h->rq.malformed != NULL) {
 		(void)err_set(&h->why, RC_BAD, "%s", h->rq.malformed);
 		return REPLY_MALFORMED;
@@ -232,7 +235,7 @@ count_exchange(struct receiver *rv, const struct handling *h, enum reply r)
 	struct counts *c = spool_counts(rv->spool);
 
 	count_add(c, reply_count(r), 1);
-	if (r == REPLY_UNAVAILABLE)
+	if (r == REPLY_UNAVAILABLE || r == REPLY_NO_KEYS)
 		count_add(c, h->lack, 1);
 	if (r == REPLY_ACCEPTED)
 		count_time(c, clk_micro() - h->begun);
@@ -268,10 +271,10 @@ log_exchange(struct receiver *rv, const struct handling *h, enum reply r)
 	log_put(reply_level(r),
 	    r == REPLY_ACCEPTED && oc->fresh == 0 ? "duplicate" : reply_name(r), "account",
 	    h->from.account != NULL ? h->from.account->name : NULL, "event", name, "events",
-	    events, "fresh", fresh, "status", status, "auth", h->auth, "remote", h->rq.remote,
-	    "bytes", bytes, "method", r == REPLY_METHOD ? h->rq.method : NULL, "path",
-	    h->from.account == NULL ? h->rq.path : NULL, "reason", h->why.text, "suppressed",
-	    missed, LOG_END);
+	    events, "fresh", fresh, "status", status, "auth", h->auth.which, "remote",
+	    h->rq.remote, "bytes", bytes, "method", r == REPLY_METHOD ? h->rq.method : NULL,
+	    "path", h->from.account == NULL ? h->rq.path : NULL, "reason", h->why.text,
+	    "suppressed", missed, LOG_END);
 }
 
 bool
@@ -282,7 +285,8 @@ handle_exchange(struct receiver *rv, struct exchange *x)
 
 	h.begun = clk_micro();
 	request_read(x->env, &h.rq);
-	h.from = (struct delivery){.auth = h.auth, .remote = h.rq.remote, .now = clk_wall()};
+	h.from = (struct delivery){
+	    .auth = h.auth.which, .remote = h.rq.remote, .now = clk_wall()};
 	h.from.received = h.from.now;
 	r = check_request(rv, &h);
 	if (r == REPLY_ACCEPTED)

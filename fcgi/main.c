@@ -168,8 +168,8 @@ program_open(struct program *p, const char *file, struct err *e)
 	    .rejected_limit = p->conf->spool.rejected_limit,
 	    .allow_fs = p->conf->spool.allow_fs,
 	};
-	if ((rc = auth_open(p->conf, &p->auth, e)) != RC_OK ||
-	    (rc = spool_open(&opt, &p->spool, e)) != RC_OK)
+	if ((rc = spool_open(&opt, &p->spool, e)) != RC_OK ||
+	    (rc = auth_open(p->conf, p->spool, &p->auth, e)) != RC_OK)
 		return rc;
 	receiver_open(&p->receiver, p->conf, p->spool, p->auth);
 	return RC_OK;

@@ -25,6 +25,13 @@
 	"WWW-Authenticate: Bearer realm=\"arkenspool status\", "                               \
 	"Basic realm=\"arkenspool status\"\r\n"
 
+/* RFC 6750 section 3: the error is left out where no token was given. */
+#define TOKEN_CHALLENGE "WWW-Authenticate: Bearer realm=\"arkenspool\""
+#define NO_TOKEN TOKEN_CHALLENGE "\r\n"
+#define BAD_TOKEN                                                                              \
+	TOKEN_CHALLENGE                                                                        \
+	", error=\"invalid_token\", error_description=\"The access token is not valid\"\r\n"
+
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 
@@ -44,6 +51,13 @@ static const struct reply_row {
 	"Events are received by POST only.", LOG_NOTE, COUNT_METHOD},
     [REPLY_UNAUTHORIZED] = {401, "Unauthorized", "unauthorized", CHALLENGE,
 	"The credentials are missing or not valid.", LOG_WARN, COUNT_UNAUTHORIZED},
+    [REPLY_NO_TOKEN] = {401, "Unauthorized", "unauthorized", NO_TOKEN,
+	"The credentials are missing or not valid.", LOG_WARN, COUNT_UNAUTHORIZED},
+    [REPLY_BAD_TOKEN] = {401, "Unauthorized", "unauthorized", BAD_TOKEN,
+	"The credentials are missing or not valid.", LOG_WARN, COUNT_UNAUTHORIZED},
+    [REPLY_NO_KEYS] = {503, "Service Unavailable", "no-keys", RETRY_AFTER,
+	"The credentials cannot be verified at the moment; send it again later.", LOG_WARN,
+	COUNT_UNAVAILABLE},
     [REPLY_MALFORMED] = {400, "Bad Request", "malformed", "", "The request contradicts itself.",
 	LOG_WARN, COUNT_MALFORMED},
     [REPLY_TOO_LARGE] = {413, "Content Too Large", "too-large", "",

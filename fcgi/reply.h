@@ -25,6 +25,9 @@ enum reply {
 	REPLY_NOT_FOUND,     /* no account is posted to at this path */
 	REPLY_METHOD,        /* not POST */
 	REPLY_UNAUTHORIZED,  /* no, wrong or repeated credentials */
+	REPLY_NO_TOKEN,      /* the same where a token is asked for: none */
+	REPLY_BAD_TOKEN,     /* ... or one that is no good */
+	REPLY_NO_KEYS,       /* the issuer's keys are not here, or too old: ask again */
 	REPLY_MALFORMED,     /* the parameters contradict themselves or the body */
 	REPLY_TOO_LARGE,     /* over max_body, announced or found */
 	REPLY_MEDIA,         /* not JSON by its content type */
@@ -36,7 +39,7 @@ enum reply {
 	REPLY_STATUS_METHOD, /* neither GET nor HEAD, for one */
 	REPLY_STATUS_DENIED, /* no valid token for one */
 };
-#define REPLY_CASES 14
+#define REPLY_CASES 17
 
 struct reply_item {
 	const char *id;

@@ -21,8 +21,12 @@
 #include <cmocka.h>
 
 #include "handle.h"
+#include "keyfile.h"
+#include "keys.h"
 #include "log.h"
+#include "mint.h"
 #include "str.h"
+#include "tmpdir.h"
 
 #define SECRET "the-first-of-the-secrets"
 #define SECOND "the-second-of-the-secrets"
@@ -50,7 +54,7 @@ struct world {
 	char spool_path[PATH + 16];
 	char secret_path[PATH + 16];
 	struct conf conf;
-	struct conf_account accounts[2];
+	struct conf_account accounts[3];
 	struct spool *spool;
 	struct auth *auth;
 	struct receiver rv;
@@ -58,6 +62,7 @@ struct world {
 };
 
 static struct world w;
+static char head[1024]; /* of the last answer */
 static int64_t mono;
 static char lines[65536];
 static size_t lines_len;
@@ -109,6 +114,9 @@ setup(void **state)
 	static char fs[] = "tmpfs", header[] = "X-Arken-Secret", hash[] = "HASHACME";
 	static char acme[] = "acme", bare[] = "bare", acme_path[] = "/arken/acme";
 	static char bare_path[] = "/arken/bare", status_path[] = "/arken/status";
+	static char token[] = "token", token_path[] = "/arken/token";
+	static char issuer[] = "https://id.test/", audience[] = "urn:arken";
+	static char algorithms[] = "ES256", types[] = "none";
 	struct err e = {0};
 
 	(void)state;
@@ -129,8 +137,18 @@ setup(void **state)
 	    .secret_header = header,
 	    .secret_file = w.secret_path};
 	w.accounts[1] = (struct conf_account){.name = bare, .path = bare_path};
+	w.accounts[2] = (struct conf_account){.name = token,
+	    .path = token_path,
+	    .issuer = issuer,
+	    .audience = audience,
+	    .algorithms = algorithms,
+	    .token_types = types,
+	    .token_lifetime = CLK_DAY,
+	    .token_leeway = CLK_MINUTE,
+	    .keys_max_age = CLK_DAY};
 	w.conf.accounts = w.accounts;
-	w.conf.naccounts = 2;
+	w.conf.naccounts = 3;
+	w.conf.receiver.threads = 1;
 	w.conf.spool.max_body = MAX_BODY;
 	w.conf.status.path = status_path;
 	w.opt = (struct spool_opt){.path = w.spool_path,
@@ -139,7 +157,7 @@ setup(void **state)
 	    .rejected_limit = 2,
 	    .allow_fs = fs};
 	if (spool_make(&w.opt, &e) != RC_OK || spool_open(&w.opt, &w.spool, &e) != RC_OK ||
-	    auth_open(&w.conf, &w.auth, &e) != RC_OK) {
+	    auth_open(&w.conf, w.spool, &w.auth, &e) != RC_OK) {
 		print_error("%s\n", e.text);
 		return -1;
 	}
@@ -205,6 +223,8 @@ exchange(const char *const *env, const char *body, size_t n, bool at_end, char *
 		status = status * 10 + (*text - '0');
 	if (out != NULL)
 		assert_true(str_copy(out, 65536, strstr(t.answer, "\r\n\r\n") + 4));
+	assert_true(str_copy_n(head, sizeof(head), t.answer,
+	    (size_t)(strstr(t.answer, "\r\n\r\n") + 2 - t.answer)));
 	free(t.answer);
 	return status;
 }
@@ -588,17 +608,76 @@ test_bad_secrets_at_start(void **state)
 
 	(void)state;
 	write_file(w.secret_path, "short\n", 0600);
-	assert_int_equal(auth_open(&w.conf, &a, &e), RC_CONFIG);
+	assert_int_equal(auth_open(&w.conf, w.spool, &a, &e), RC_CONFIG);
 	assert_null(a);
 	assert_non_null(strstr(e.text, "account acme"));
 	assert_non_null(strstr(e.text, "line 1"));
 	assert_null(strstr(e.text, "short"));
 	write_file(w.secret_path, "", 0600);
-	assert_int_equal(auth_open(&w.conf, &a, &e), RC_CONFIG);
+	assert_int_equal(auth_open(&w.conf, w.spool, &a, &e), RC_CONFIG);
 	write_file(w.secret_path, SECRET "\n", 0644);
-	assert_int_equal(auth_open(&w.conf, &a, &e), RC_CONFIG);
+	assert_int_equal(auth_open(&w.conf, w.spool, &a, &e), RC_CONFIG);
 	assert_int_equal(remove(w.secret_path), 0);
-	assert_int_equal(auth_open(&w.conf, &a, &e), RC_GONE);
+	assert_int_equal(auth_open(&w.conf, w.spool, &a, &e), RC_GONE);
+}
+
+/* The keys of an issuer that has one, as the daemon leaves them. */
+static void
+leave_keys(const EVP_PKEY *key)
+{
+	struct buf b = BUF_INIT(KEYFILE_JWKS);
+	struct keyfile f = {.issuer = "https://id.test/", .fetched = clk_wall()};
+	struct err e = {0};
+
+	buf_str(&b, "{\"keys\":[");
+	mint_jwk(&b, key, ",\"kid\":\"k1\"");
+	buf_str(&b, "]}");
+	f.tried = f.fetched;
+	f.jwks = b.p;
+	f.jwks_len = b.n;
+	assert_int_equal(keyfile_write(spool_keys_dir(w.spool), "token", &f, &e), RC_OK);
+	buf_free(&b);
+}
+
+/* Where a token is asked for: the challenge of RFC 6750, and 503 as long as keys are missing.
+ */
+static void
+test_tokens(void **state)
+{
+	const char *none[] = {POST, "REQUEST_URI=/arken/token", JSON, NULL};
+	char param[2048] = "HTTP_AUTHORIZATION=Bearer x", claims[160], path[PATH + 64];
+	const char *with[] = {POST, "REQUEST_URI=/arken/token", JSON, param, NULL};
+	char event[4096];
+	struct buf token = BUF_INIT(MINT_TOKEN);
+	EVP_PKEY *key = mint_ec("P-256");
+
+	(void)state;
+	assert_int_equal(exchange(none, EVENT("b-1"), 7, true, NULL), 401);
+	assert_non_null(strstr(head, "\r\nWWW-Authenticate: Bearer realm=\"arkenspool\"\r\n"));
+	assert_int_equal(exchange(with, EVENT("b-1"), 7, true, NULL), 401);
+	assert_non_null(strstr(head, "Bearer realm=\"arkenspool\", error=\"invalid_token\""));
+	assert_non_null(strstr(lines, "reason=\"token: not three parts\""));
+	(void)snprintf(claims, sizeof(claims),
+	    "{\"iss\":\"https://id.test/\",\"aud\":\"urn:arken\",\"sub\":\"a\",\"exp\":%lld}",
+	    (long long)(clk_wall() / CLK_SECOND + 600));
+	mint_token(&token, key, "ES256", "{\"alg\":\"ES256\",\"kid\":\"k1\"}", claims);
+	(void)snprintf(param, sizeof(param), "HTTP_AUTHORIZATION=Bearer %s", token.p);
+	assert_int_equal(exchange(with, EVENT("b-1"), 7, true, NULL), 503);
+	assert_non_null(strstr(head, "\r\nRetry-After: 30\r\n"));
+	assert_non_null(strstr(lines, "no-keys"));
+	assert_int_equal(counted(COUNT_LACK_KEYS), 1);
+	check_files(0, 0);
+	leave_keys(key);
+	mono += KEYS_RECHECK;
+	assert_int_equal(exchange(with, EVENT("b-1"), strlen(EVENT("b-1")), true, NULL), 200);
+	check_files(1, 0);
+	assert_non_null(strstr(lines, "auth=\"bearer:kid=k1 sub=a\""));
+	assert_null(strstr(lines, token.p));
+	(void)snprintf(path, sizeof(path), "%s/new/token.b-1.Client.Update", w.spool_path);
+	assert_true(tmpdir_read(AT_FDCWD, path, event, sizeof(event)) > 0);
+	assert_non_null(strstr(event, "\nArken-Auth: bearer:kid=k1 sub=a\n"));
+	buf_free(&token);
+	EVP_PKEY_free(key);
 }
 
 static void
@@ -707,6 +786,7 @@ main(void)
 	    TEST(test_secrets_change),
 	    TEST(test_secrets_break),
 	    TEST(test_bad_secrets_at_start),
+	    TEST(test_tokens),
 	    TEST(test_refusals_are_logged_with_measure),
 	    TEST(test_status_pages),
 	    TEST(test_without_a_receiver),
