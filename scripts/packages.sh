@@ -7,12 +7,15 @@
 #        scripts/packages.sh install USE...    install that, if it is anything
 #
 # A USE is build, demo or test.  Exits 69 where it cannot install.  Services of
-# what it installs are not started.
+# what it installs are not started: while it installs, Debian's own switch for
+# that (policy-rc.d) says no; what was there before is there again afterwards,
+# even if the last run was killed in the middle.
 set -eu
 
 list=$(dirname "$0")/../packages.list
-policy=/usr/sbin/policy-rc.d
-made_policy=
+policy=${ARKEN_POLICY:-/usr/sbin/policy-rc.d} # the tests have one of their own
+before=$policy.before-arkenspool
+ours="# arkenspool: no services while packages are installed"
 
 fail() {
 	echo "packages: $2" >&2
@@ -40,20 +43,24 @@ missing() {
 	done
 }
 
-clean() {
-	if [ -n "$made_policy" ]; then
+# Put back what was there.  Only a file of ours is removed.
+restore_services() {
+	if grep -qsxF "$ours" "$policy"; then
 		rm -f "$policy"
+	fi
+	if [ -e "$before" ] || [ -L "$before" ]; then
+		mv -f "$before" "$policy"
 	fi
 }
 
 # Debian starts the service of a package it installs, unless this file says no.
 keep_services_down() {
-	if [ -e "$policy" ]; then
-		return
+	if [ -e "$policy" ] || [ -L "$policy" ]; then
+		mv -f "$policy" "$before"
 	fi
-	made_policy=yes
-	printf '#!/bin/sh\nexit 101\n' >"$policy"
-	chmod 755 "$policy"
+	printf '#!/bin/sh\n%s\nexit 101\n' "$ours" >"$policy.new"
+	chmod 755 "$policy.new"
+	mv -f "$policy.new" "$policy"
 }
 
 install_all() {
@@ -65,11 +72,17 @@ install_all() {
 		fail 69 "needs these Debian packages, and root to install them: $names"
 	fi
 	echo "packages: installing $names"
-	trap clean EXIT
+	# one run at a time
+	exec 9<"$list"
+	flock 9
+	restore_services
+	trap restore_services EXIT
+	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	keep_services_down
-	export DEBIAN_FRONTEND=noninteractive
+	# for scripts that ask sysvinit's way
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 	apt-get -qq update || fail 69 "apt-get update failed"
 	# shellcheck disable=SC2086 # a list of names
 	apt-get -qq -o Dpkg::Use-Pty=0 install --no-install-recommends $names >/dev/null ||
@@ -77,7 +90,7 @@ install_all() {
 }
 
 if [ $# -lt 2 ]; then
-	sed -n "4,10s/^# \{0,1\}//p" "$0" >&2
+	sed -n "4,7s/^# \{0,1\}//p" "$0" >&2
 	exit 64
 fi
 what=$1
