@@ -122,6 +122,8 @@ ROWS = [
     Row("DELETE", 405, None, method="DELETE"),
     Row("PATCH", 405, GOOD, method="PATCH"),
     Row("OPTIONS", 405, None, method="OPTIONS"),
+    Row("is it well", 200, None, {"status": "well"}, method="GET", secret=None,
+        path="/arken/status/healthz"),
     # type and size
     Row("no content type", 415, GOOD, content_type=None),
     Row("not JSON by its type", 415, GOOD, content_type="text/plain"),

@@ -17,6 +17,8 @@ from answers_table import event
 from chain import Failure, GROUP, IS_ROOT, SECRET, WAIT
 from servers import RECEIVER, STRANGER, Site, WAYS, WEB_GROUP, WEB_USER
 
+CUT_OFF = 20  # seconds after which web servers begin to give slow senders up
+
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 32))
 
 def add(tests, ways, *checks):
@@ -67,8 +69,8 @@ def nobody_else_connects(way):
             tap.same((mode.st_mode & 0o7777, mode.st_uid, mode.st_gid), (0o660, 0, WEB_GROUP))
 
 
-def receivers_below(pid):
-    """The receivers that a web server started, itself or by a helper of its own."""
+def receivers_below(pid, program=RECEIVER):
+    """The receivers that a process started, itself or by a helper of its own."""
     parents = {}
     for name in os.listdir("/proc"):
         try:
@@ -82,7 +84,7 @@ def receivers_below(pid):
         while at in parents and at != pid:
             at = parents[at]
         try:
-            if at == pid and os.readlink("/proc/%d/exe" % child) == RECEIVER:
+            if at == pid and os.readlink("/proc/%d/exe" % child) == program:
                 out.append(child)
         except OSError:
             continue
@@ -116,13 +118,19 @@ def slow_senders_hold_nobody_up(way):
     with Site(way, threads=WAYS[way].threads) as s:
         half = []
         for n in range(8):
+            half_body = (20000, 1 << 20)[n % 2]
             c = s.connect()
             c.sendall(("POST /arken/acme HTTP/1.1\r\nHost: webhook.example.com\r\n"
                        "X-Arken-Secret: %s\r\nContent-Type: application/json\r\n"
-                       "Content-Length: 20000\r\n\r\n" % SECRET).encode() + b"{" * 10000)
+                       "Content-Length: %d\r\n\r\n" % (SECRET, 2 * half_body)).encode() +
+                      b"{" * half_body)
             half.append(c)
+        start = time.monotonic()
         for n in range(1, 5):
             tap.same(s.post(event(n))[0], 200)
+        waited = time.monotonic() - start
+        if waited > CUT_OFF / 2:
+            raise Failure("four events took %.0f s: until the slow ones were cut off" % waited)
         for c in half:
             c.close()
         tap.same(len(s.names("new")), 4)

@@ -47,11 +47,11 @@ def loopback():
 
 class Way:
     """One way from a web server to the receiver."""
-    spawns = False       # the web server starts the receiver
-    threads = 2          # of the receiver, fewer than senders
-    program = None       # the web server
-    shipped = None       # its configuration in www/
-    parts = ()           # files that have to be there
+    spawns = False  # the web server starts the receiver
+    threads = 2     # of the receiver: fewer than senders
+    program = None  # the web server
+    shipped = None  # its configuration in www/
+    parts = ()      # files that have to be there
     env = {}
 
     def __init__(self, site):
@@ -171,7 +171,7 @@ class NginxKeep(Nginx):
 
 class Apache(Way):
     program, shipped = "/usr/sbin/apache2", "apache-proxy.conf"
-    threads = 150        # as the configuration says
+    threads = 150  # as the configuration says
     modules = "mpm_event authz_core reqtimeout socache_shmcb ssl alias env proxy proxy_fcgi"
     parts = tuple(APACHE_MODULES + "/mod_%s.so" % m for m in modules.split())
 
