@@ -47,7 +47,9 @@ struct conf_account { /* [account NAME] */
 	char *client_secret_file;
 	char *token_audience;
 	char *ca_file;
-	char *document_hosts;    /* patterns, separated by spaces, each perhaps with :port */
+	char *document_hosts; /* patterns, separated by spaces, each perhaps with :port */
+	char *hook;           /* path and arguments, a space between them; NULL none */
+	int64_t hook_timeout;
 	char *document_networks; /* CIDR blocks, separated by spaces; NULL none */
 };
 
@@ -75,7 +77,7 @@ struct conf {
 		char *store;
 		uint64_t active_limit, concurrency, tries;
 		int64_t retry_min, retry_max, retry_age, rescan, keys_refresh;
-		int64_t connect_timeout, api_timeout, stall_timeout;
+		int64_t connect_timeout, api_timeout, stall_timeout, stop_grace;
 		uint64_t max_record, max_document;
 	} daemon;
 	struct {

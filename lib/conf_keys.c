@@ -132,6 +132,9 @@ const struct conf_key conf_keys[] = {
 	.help =
 	    "How often an account's OpenID Connect issuer is asked for its keys. A token "
 	    "with a key that is not known makes spoold ask at once, at most once a minute."},
+    {DAEMON, "stop_grace", CONF_T_DURATION, IN_CONF(daemon.stop_grace), .def = "10s",
+	.min = "0", .max = "10m",
+	.help = "How long a stop waits for hooks that run, before they are ended."},
     {DAEMON, "max_record", CONF_T_SIZE, IN_CONF(daemon.max_record), .def = "10M", .min = "1K",
 	.max = "64M", .help = "The largest answer taken from the API."},
     {DAEMON, "max_document", CONF_T_SIZE, IN_CONF(daemon.max_document), .def = "1G",
@@ -233,6 +236,14 @@ const struct conf_key conf_keys[] = {
     {ACCOUNT, "document_networks", CONF_T_NETWORKS, IN_ACCOUNT(document_networks),
 	.example = "10.20.0.0/16 fd00::/8",
 	.help = "Private networks that documents may be downloaded from all the same."},
+
+    {ACCOUNT, "hook", CONF_T_COMMAND, IN_ACCOUNT(hook),
+	.example = "/usr/local/lib/crm/arken-hook --verbose",
+	.help = "A program that is run for each event once its record and document are in the "
+		"store, with arguments that never change. No shell is involved. What it is "
+		"told and what its exit status means is in integration.md."},
+    {ACCOUNT, "hook_timeout", CONF_T_DURATION, IN_ACCOUNT(hook_timeout), .def = "60s",
+	.min = "100ms", .max = "1d", .help = "How long a hook may run before it is ended."},
 
     {CALLBACK, "get", CONF_T_TEMPLATE, IN_CALLBACK(get),
 	.otherwise = "the call that is known for the kind",

@@ -27,6 +27,7 @@ enum conf_type {
 	CONF_T_DURATION, /* milliseconds, in an int64_t */
 	CONF_T_NUMBER,   /* a uint64_t */
 	CONF_T_CHOICE,   /* an enum */
+	CONF_T_COMMAND,  /* of a program: absolute path and arguments, a space between them */
 	CONF_T_URL,      /* https, or http to this machine */
 	CONF_T_BASE,     /* the same without a query; a "/" at its end is taken off */
 	CONF_T_ISSUER,   /* as CONF_T_BASE, but kept to the last "/" */

@@ -53,6 +53,16 @@ is_path(const char *text)
 	return text[0] == '/' && strlen(text) <= PATH_LENGTH;
 }
 
+/* One space between two words: what stands in the file is what is run. */
+static bool
+is_command(const char *text)
+{
+	size_t n = strlen(text);
+
+	return is_path(text) && is_printable(text, PATH_LENGTH) && strstr(text, "  ") == NULL &&
+	       text[n - 1] != ' ' && text[n - 1] != '/' && text[1] != ' ';
+}
+
 static bool
 is_header(const char *text)
 {
@@ -332,6 +342,8 @@ text_ok(const struct conf_key *k, const char *text)
 		return is_group(text);
 	case CONF_T_PATH:
 		return is_path(text);
+	case CONF_T_COMMAND:
+		return is_command(text);
 	case CONF_T_URL:
 		return conf_url_ok(text);
 	case CONF_T_BASE:
@@ -502,6 +514,8 @@ conf_value_expect(const struct conf_key *k, char out[CONF_EXPECT])
 	static const char *const fixed[] = {
 	    [CONF_T_GROUP] = "the name or number of a group",
 	    [CONF_T_PATH] = "an absolute path",
+	    [CONF_T_COMMAND] = "the absolute path of a program, then its arguments, one space "
+			       "before each",
 	    [CONF_T_URL] = "an https URL (http only to this machine)",
 	    [CONF_T_BASE] = "an https URL without a query (http only to this machine)",
 	    [CONF_T_ISSUER] = "an https URL without a query (http only to this machine)",

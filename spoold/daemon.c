@@ -262,8 +262,9 @@ loop(struct daemon *d)
 	while (!d->stopping) {
 		struct pollfd fds[] = {{.fd = d->stop, .events = POLLIN},
 		    {.fd = pool_fd(d->pool), .events = POLLIN},
+		    {.fd = children_fd(d->children), .events = POLLIN},
 		    {.fd = d->watch, .events = POLLIN}};
-		unsigned n = d->watch >= 0 ? 3 : 2;
+		unsigned n = d->watch >= 0 ? 4 : 3;
 
 		start_due(d);
 		if (http_wait(d->http, fds, n, next_wait(d), &e) != RC_OK)
@@ -271,23 +272,37 @@ loop(struct daemon *d)
 		if (fds[0].revents != 0)
 			d->stopping = true;
 		pool_reap(d->pool);
-		if (n == 3 && fds[2].revents != 0 && gather_read(d))
+		children_reap(d->children);
+		if (n == 4 && fds[3].revents != 0 && gather_read(d))
 			answer_asks(d);
 		timers(d);
 	}
 }
 
-/* Let go of the network, wait for the disk, and leave notes that say so. */
+/*
+ * Let go of the network, wait for the disk and a while for programs, and leave notes that say
+ * so.
+ */
 static void
 wind_up(struct daemon *d)
 {
+	int64_t end = clk_mono() + d->conf->daemon.stop_grace;
+	bool told = false;
+
 	work_stop(d);
 	purge_stop(d);
 	while (d->running > 0) {
-		struct pollfd fd = {.fd = pool_fd(d->pool), .events = POLLIN};
+		struct pollfd fds[] = {{.fd = pool_fd(d->pool), .events = POLLIN},
+		    {.fd = children_fd(d->children), .events = POLLIN}};
+		int64_t left = end - clk_mono();
 
-		(void)poll(&fd, 1, -1);
+		if (!told && (left <= 0 || children_running(d->children) == 0)) {
+			children_stop(d->children);
+			told = true;
+		}
+		(void)poll(fds, 2, told ? -1 : (int)left);
 		pool_reap(d->pool);
+		children_reap(d->children);
 		work_stop(d);
 	}
 }
@@ -339,7 +354,9 @@ open_all(struct daemon *d, struct err *e)
 {
 	enum rc rc;
 
-	if ((rc = open_spool(d, e)) != RC_OK || (rc = open_grants(d, e)) != RC_OK ||
+	/* First of all: the keeper is to have no lock, no connection and no thread of ours. */
+	if ((rc = children_new(&d->children, e)) != RC_OK || (rc = open_spool(d, e)) != RC_OK ||
+	    (rc = open_grants(d, e)) != RC_OK ||
 	    (rc = store_open(d->conf->daemon.store, &d->store, e)) != RC_OK ||
 	    (rc = http_new(PACKAGE_NAME "/" PACKAGE_VERSION, &d->http, e)) != RC_OK ||
 	    (rc = pool_new(POOL_THREADS, &d->pool, e)) != RC_OK ||
@@ -362,6 +379,7 @@ open_all(struct daemon *d, struct err *e)
 static void
 close_all(struct daemon *d)
 {
+	children_free(&d->children);
 	pool_free(&d->pool);
 	purge_free(d);
 	for (size_t i = 0; d->grants != NULL && i < d->conf->naccounts; i++)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "child.h"
 #include "conf.h"
 #include "err.h"
 #include "grant.h"
@@ -26,6 +27,7 @@ struct daemon {
 	struct store *store;
 	struct http *http;
 	struct pool *pool;
+	struct children *children;
 	struct jobs *jobs;
 	struct targets *targets;
 	struct grant *grants; /* one an account, in the order of conf->accounts */

@@ -13,6 +13,7 @@
 
 #include "clk.h"
 #include "document.h"
+#include "handover.h"
 #include "hash.h"
 #include "io.h"
 #include "log.h"
@@ -63,9 +64,8 @@ committed(void *arg)
 		where[0] = '\0';
 	log_put(LOG_INFO, "document", "event", w->job->name, "bytes", size, "store", where,
 	    LOG_END);
-	work_finish(w, SPOOL_DONE,
-	    w->pool_rc == RC_EXISTS ? "the same document was in the store already"
-				    : "record and document are in the store");
+	handover_start(w, w->pool_rc == RC_EXISTS ? "the same document was in the store already"
+						  : "record and document are in the store");
 }
 
 /* The bytes are in the temporary file: are they the document? */

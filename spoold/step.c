@@ -10,6 +10,7 @@
 
 #include "clk.h"
 #include "document.h"
+#include "handover.h"
 #include "log.h"
 #include "park.h"
 #include "step.h"
@@ -153,7 +154,7 @@ recorded(void *arg)
 	if (api_has_document(&w->ev))
 		step_link(w);
 	else
-		work_finish(w, SPOOL_DONE, "the record is in the store");
+		handover_start(w, "the record is in the store");
 }
 
 static void
@@ -340,8 +341,7 @@ buried(void *arg)
 
 	w->on_pool = false;
 	if (w->pool_rc == RC_OK)
-		work_finish(
-		    w, SPOOL_DONE, "deleted at the vendor: a tombstone is in the store");
+		handover_start(w, "deleted at the vendor: a tombstone is in the store");
 	else
 		work_disk(w, PARK_STORE, &w->pool_err);
 }
@@ -349,12 +349,14 @@ buried(void *arg)
 void
 work_first_step(struct work *w)
 {
+	if (handover_resume(w))
+		return;
 	if (api_is_delete(&w->ev)) {
 		work_on_pool(w, tombstone_on_pool, buried);
 		return;
 	}
 	if (document_had(w)) {
-		work_finish(w, SPOOL_DONE, "fetched by somebody; the document is in the store");
+		handover_start(w, "fetched by somebody; the document is in the store");
 		return;
 	}
 	if (document_resume(w))

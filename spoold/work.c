@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "clk.h"
+#include "handover.h"
 #include "log.h"
 #include "park.h"
 #include "schedule.h"
@@ -67,6 +68,7 @@ work_free(struct work *w)
 	w->job->work = NULL;
 	if (w->doc.fd >= 0 || w->doc.tmp[0] != '\0')
 		store_abort(d->store, &w->doc);
+	handover_free(w);
 	spool_unlock(&w->item);
 	event_free(&w->ev);
 	buf_free(&w->raw);
@@ -274,7 +276,7 @@ uncount(struct work *w)
 	if (r->tries > 0)
 		r->tries--;
 	(void)snprintf(r->state, sizeof(r->state), "waiting");
-	if (r->tries > 0 || r->puts_off > 0 || r->interruptions > 0) {
+	if (r->tries > 0 || r->puts_off > 0 || r->interruptions > 0 || handover_is_at(w)) {
 		(void)!retry_write(notes, job->name, r, NULL);
 		return;
 	}
@@ -413,9 +415,8 @@ work_start(struct daemon *d, struct job *job)
 		work_first_step(w);
 }
 
-/* Give one try back as if it had not been made. */
-static void
-give_back(struct work *w)
+void
+work_give_back(struct work *w)
 {
 	struct daemon *d = w->d;
 	struct job *job = w->job;
@@ -436,7 +437,7 @@ work_stop(struct daemon *d)
 
 	for (w = d->first; w != NULL; w = next) {
 		next = w->next;
-		if (!w->on_pool)
-			give_back(w);
+		if (!w->on_pool && !handover_is_running(w))
+			work_give_back(w);
 	}
 }

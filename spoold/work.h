@@ -21,6 +21,8 @@
 
 #define WORK_KEY 400 /* account, category and object: whose record it is */
 
+struct handover;
+
 struct work {
 	struct daemon *d;
 	struct job *job;
@@ -45,7 +47,8 @@ struct work {
 	unsigned relinks, hops;
 	struct store_doc doc;
 	struct store_meta meta;
-	int64_t started; /* monotonic */
+	struct handover *handover; /* what handover keeps, NULL before it */
+	int64_t started;           /* monotonic */
 
 	/* What the pool does for it, and what came of that. */
 	struct pool_work pw;
@@ -88,6 +91,9 @@ void work_disk(struct work *w, const char *disk, const struct err *why);
 
 /* From grant: the token can be had (RC_OK), or why not. */
 void work_token(struct work *w, enum rc rc, const struct err *why);
+
+/* End the try as if it had not been made (a clean stop). */
+void work_give_back(struct work *w);
 
 /* A clean stop: what waits for the network is given back uncounted. */
 void work_stop(struct daemon *d);

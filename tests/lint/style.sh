@@ -31,7 +31,7 @@ lint() {
 }
 
 mapfile -t c < <(find lib fcgi spoold spoolctl tests -name '*.[ch]' | sort)
-mapfile -t sh < <(grep -rlE '^#!/bin/(ba)?sh' bootstrap check demo .ci scripts tests --include='*' \
+mapfile -t sh < <(grep -rlE '^#!/bin/(ba)?sh' bootstrap check demo .ci docs/examples scripts tests --include='*' \
 	--exclude-dir=__pycache__ 2>/dev/null | sort)
 mapfile -t texts < <(find README.md NEWS docs man www tests/sandbox/README.md -type f | sort)
 
@@ -43,7 +43,7 @@ for name in sys.argv[1:]:
     ast.parse(open(name).read(), name)
 END
 }
-mapfile -t pys < <(find tests scripts -name '*.py' | sort)
+mapfile -t pys < <(find tests scripts docs/examples -name '*.py' | sort)
 
 # shellcheck disable=SC2317
 unfinished() {

@@ -184,6 +184,7 @@ fake_configure(void)
 	memset(&fake_conf, 0, sizeof(fake_conf));
 	fake_conf.accounts = &fake_account;
 	fake_conf.naccounts = 1;
+	fake_conf.daemon.store = fake_store;
 	fake_conf.daemon.tries = 3;
 	fake_conf.daemon.concurrency = 8;
 	fake_conf.daemon.retry_min = 10 * CLK_SECOND;
@@ -223,7 +224,7 @@ fake_setup(void **state)
 	clk_replace(fake_wall_now, fake_mono_now);
 	if (spool_make(&opt, &e) != RC_OK || spool_open(&opt, &fake.spool, &e) != RC_OK ||
 	    store_open(fake_store, &fake.store, &e) != RC_OK ||
-	    pool_new(2, &fake.pool, &e) != RC_OK ||
+	    children_new(&fake.children, &e) != RC_OK || pool_new(2, &fake.pool, &e) != RC_OK ||
 	    grant_open(&fake_grant, &fake, &fake_account, dir, &e) != RC_OK)
 		tmpdir_fail("fake_setup", e.text);
 	fake.jobs = jobs_new(100);
@@ -239,6 +240,7 @@ fake_teardown(void **state)
 
 	(void)state;
 	left = fake.running;
+	children_free(&fake.children);
 	pool_free(&fake.pool);
 	grant_close(&fake_grant);
 	jobs_free(&fake.jobs);
