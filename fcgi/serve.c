@@ -65,6 +65,7 @@ struct pool {
 	unsigned open;      /* of them */
 	size_t ahead;       /* bytes that requests hold which are still coming */
 	bool paused;        /* the listener waits until a connection closes */
+	bool deaf;          /* the listener could not be armed: it is tried again */
 	struct limit shortage;
 	unsigned running;     /* threads */
 	pthread_cond_t ended; /* one of them has */
@@ -107,13 +108,14 @@ conn_end(struct pool *s, struct conn *c)
 	s->open--;
 }
 
-/* Nothing has come on it, and nothing is in it that nobody has seen yet. */
+/* Nothing has come on it for a while, and nothing is in it that nobody has seen yet. */
 static bool
-conn_is_idle(const struct conn *c)
+conn_is_idle(const struct conn *c, int64_t now)
 {
 	char byte;
 
 	return c->state == CONN_WAITING && !c->begun && c->drain == 0 &&
+	       now - c->since >= SERVE_IDLE * CLK_SECOND &&
 	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
@@ -122,13 +124,14 @@ static struct conn *
 conn_place(struct pool *s)
 {
 	struct conn *oldest = NULL;
+	int64_t now = clk_mono();
 
 	for (unsigned i = 0; i < s->opt->connections; i++) {
 		struct conn *c = &s->conns[i];
 
 		if (c->state == CONN_FREE)
 			return c;
-		if ((oldest == NULL || c->since < oldest->since) && conn_is_idle(c))
+		if ((oldest == NULL || c->since < oldest->since) && conn_is_idle(c, now))
 			oldest = c;
 	}
 	if (oldest != NULL)
@@ -166,6 +169,18 @@ conn_open(struct pool *s)
 }
 
 static void
+listener_arm(struct pool *s)
+{
+	bool armed = pool_arm(s, s->opt->listener, OF_LISTENER, EPOLL_CTL_MOD);
+
+	if (!armed)
+		tell_shortage(s, "epoll_ctl");
+	pthread_mutex_lock(&s->lock);
+	s->deaf = !armed;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void
 conn_close(struct pool *s, struct conn *c)
 {
 	bool resume;
@@ -175,8 +190,8 @@ conn_close(struct pool *s, struct conn *c)
 	resume = s->paused;
 	s->paused = false;
 	pthread_mutex_unlock(&s->lock);
-	if (resume && !pool_arm(s, s->opt->listener, OF_LISTENER, EPOLL_CTL_MOD))
-		tell_shortage(s, "epoll_ctl");
+	if (resume)
+		listener_arm(s);
 }
 
 /* From the set to this thread.  false: somebody has closed it meanwhile. */
@@ -265,8 +280,7 @@ take_connections(struct pool *s)
 		if (!take_connection(s, c))
 			break;
 	}
-	if (!pool_arm(s, s->opt->listener, OF_LISTENER, EPOLL_CTL_MOD))
-		tell_shortage(s, "epoll_ctl");
+	listener_arm(s);
 }
 
 static bool
@@ -357,26 +371,41 @@ serve_event(struct pool *s, struct fcgx *f, struct conn *c)
 		conn_close(s, c);
 }
 
-/* Close what takes too long to come, or to end. */
+/* Does it take too long to come, or to end, or others need its place? */
+static bool
+is_late(const struct pool *s, const struct conn *c, int64_t now)
+{
+	if (c->state != CONN_WAITING)
+		return false;
+	if (c->drain > 0)
+		return now - c->since > SERVE_LINGER * CLK_SECOND;
+	if (c->begun)
+		return now - c->since > SERVE_PATIENCE * CLK_SECOND;
+	return s->paused && conn_is_idle(c, now);
+}
+
 static void
 sweep(struct pool *s)
 {
 	int64_t now = clk_mono();
+	bool deaf;
 
 	for (unsigned i = 0; i < s->opt->connections; i++) {
 		struct conn *c = &s->conns[i];
 		bool late;
 
 		pthread_mutex_lock(&s->lock);
-		late = c->state == CONN_WAITING &&
-		       ((c->begun && now - c->since > SERVE_PATIENCE * CLK_SECOND) ||
-			   (c->drain > 0 && now - c->since > SERVE_LINGER * CLK_SECOND));
-		if (late)
+		if ((late = is_late(s, c, now)))
 			c->state = CONN_BUSY;
 		pthread_mutex_unlock(&s->lock);
 		if (late)
 			conn_close(s, c);
 	}
+	pthread_mutex_lock(&s->lock);
+	deaf = s->deaf;
+	pthread_mutex_unlock(&s->lock);
+	if (deaf)
+		listener_arm(s);
 }
 
 static void *

@@ -22,7 +22,8 @@
 #define SERVE_CONNECTIONS 1024 /* open at one time; more wait in the backlog of the socket */
 #define SERVE_STALL 30         /* seconds that one read or write may wait for the web server */
 #define SERVE_PATIENCE 60      /* seconds for parameters and first bytes of a body to come */
-#define SERVE_LINGER 5         /* seconds a closing connection may still send */
+#define SERVE_IDLE 1   /* seconds without a request after which others may have its place */
+#define SERVE_LINGER 5 /* seconds a closing connection may still send */
 #define SERVE_AHEAD ((size_t)32 << 20) /* bytes of requests that are coming, all together */
 #define SERVE_STACK 524288             /* bytes of stack for each */
 #define SERVE_STOP_SECONDS 20          /* for exchanges under way when it is told to stop */
