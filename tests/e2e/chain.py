@@ -6,7 +6,8 @@ ports.  Started by root, receiver and daemon are two different users of one
 group.  Nothing here sleeps: a wait ends with an event (inotify, a pipe, an
 answer) or with its deadline.  Only processes started here are ended, by pid.
 
-Environment: ARKEN_BUILD, the build folder; ARKEN_TEST_DIR, where the temporary
+Environment: ARKEN_BUILD, the build folder; ARKEN_RECEIVER, another receiver than the
+one in it (planted mistakes); ARKEN_TEST_DIR, where the temporary
 directory is made (default /var/tmp); ARKEN_KEEP, keep it.
 """
 import atexit
@@ -32,9 +33,9 @@ import tap
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.abspath(os.environ.get("ARKEN_BUILD", os.path.join(TOP, "build")))
-PROGRAMS = [os.path.join(BUILD, p) for p in ("fcgi/arken.fcgi", "spoold/spoold",
-                                            "spoolctl/spoolctl",
-                                            "tests/sandbox/arken-sandbox")]
+PROGRAMS = [os.environ.get("ARKEN_RECEIVER") or os.path.join(BUILD, "fcgi/arken.fcgi")] + [
+    os.path.join(BUILD, p) for p in ("spoold/spoold", "spoolctl/spoolctl",
+                                     "tests/sandbox/arken-sandbox")]
 
 GROUP, DAEMON_USER, RECEIVER_USER = 64010, 64011, 64012
 READER_USER = 65534  # nobody: mutt wants a user that has a name

@@ -285,7 +285,7 @@ class Site(Chain):
         self.way = WAYS[way](self)
         self.threads, self.prefix, self.receiver_user = threads, list(prefix), receiver_user
         self.address, self.port = loopback(), next(_ports)
-        self.port6 = 20000 + os.getpid() % 40000
+        self.port6 = 20000 + (os.getpid() * 8 + self.port) % 40000
         self.extra["more"] = BEARER_ACCOUNT.format(dir=self.dir) + self.extra["more"]
 
     def sock(self, i=0):
