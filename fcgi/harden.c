@@ -59,6 +59,8 @@ harden_process(struct err *e)
 		return err_sys(e, "prctl", "PR_SET_NO_NEW_PRIVS");
 	if (sigaction(SIGPIPE, &ignore, NULL) != 0)
 		return err_sys(e, "sigaction", "SIGPIPE");
+	if (sigaction(SIGXFSZ, &ignore, NULL) != 0)
+		return err_sys(e, "sigaction", "SIGXFSZ");
 	return RC_OK;
 }
 

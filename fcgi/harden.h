@@ -14,7 +14,8 @@
 /*
  * Descriptors 0 to 2 are open afterwards (a FastCGI parent may leave 1 and 2 closed, and a
  * file of ours must not become them); no core file and no reading of memory by others, for it
- * holds secrets; no new privileges; SIGPIPE is ignored.
+ * holds secrets; no new privileges; SIGPIPE and SIGXFSZ are ignored: a write says what is
+ * wrong.
  */
 enum rc harden_process(struct err *e) MUST_CHECK;
 
