@@ -22,8 +22,11 @@ fail() {
 	exit "$1"
 }
 
+# Is it installed, or is another package that says it is that one too?
 installed() {
-	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ||
+		dpkg-query -W -f '${db:Status-Status},${Provides}\n' | sed -n 's/^installed,//p' |
+		tr ',' '\n' | sed 's/^ *//; s/ (.*//' | grep -qxF -e "$1"
 }
 
 wanted() {
