@@ -26,6 +26,8 @@ struct conf_callback { /* [callback Category] or [callback Category.Type] */
 	char *link; /* JSON Pointer to the link in the answer, or NULL */
 };
 
+enum conf_on_delete { CONF_KEEP, CONF_REMOVE };
+
 struct conf_account { /* [account NAME] */
 	char *name;
 	char *path;
@@ -50,6 +52,7 @@ struct conf_account { /* [account NAME] */
 	char *document_hosts; /* patterns, separated by spaces, each perhaps with :port */
 	char *hook;           /* path and arguments, a space between them; NULL none */
 	int64_t hook_timeout;
+	int on_delete;           /* enum conf_on_delete */
 	char *document_networks; /* CIDR blocks, separated by spaces; NULL none */
 };
 
@@ -79,6 +82,8 @@ struct conf {
 		int64_t retry_min, retry_max, retry_age, rescan, keys_refresh;
 		int64_t connect_timeout, api_timeout, stall_timeout, stop_grace;
 		uint64_t max_record, max_document;
+		uint64_t downloads, downloads_per_host, bandwidth;
+		int64_t download_timeout;
 	} daemon;
 	struct {
 		enum log_format format;

@@ -46,6 +46,9 @@ static const struct conf_word formats[] = {{"kv", LOG_KV}, {"json", LOG_JSON}, {
 static const struct conf_word targets[] = {
     {"auto", LOG_AUTO}, {"stderr", LOG_STDERR}, {"journal", LOG_JOURNAL}, {NULL, 0}};
 
+static const struct conf_word on_delete[] = {
+    {"keep", CONF_KEEP}, {"remove", CONF_REMOVE}, {NULL, 0}};
+
 static const struct conf_word levels[] = {{"error", LOG_ERROR}, {"warn", LOG_WARN},
     {"note", LOG_NOTE}, {"info", LOG_INFO}, {"trace", LOG_TRACE}, {NULL, 0}};
 
@@ -59,7 +62,9 @@ const struct conf_key conf_keys[] = {
 	.help = "How long finished events, unreadable requests and the log are kept. Finished "
 		"events are also the memory by which a repeated one is recognised."},
     {SPOOL, "min_free", CONF_T_SIZE, IN_CONF(spool.min_free), .def = "256M", .min = "0",
-	.max = "65536G", .help = "With less room on the disk, new events are answered 503."},
+	.max = "65536G",
+	.help = "With less room on the disk, new events are answered 503. Documents are "
+		"downloaded only while twice as much would be left on the store's disk."},
     {SPOOL, "min_inodes", CONF_T_NUMBER, IN_CONF(spool.min_inodes), .def = "1000", .min = "0",
 	.max = "1000000000", .help = "With fewer free inodes, new events are answered 503."},
     {SPOOL, "queue_limit", CONF_T_NUMBER, IN_CONF(spool.queue_limit), .def = "1000000",
@@ -98,7 +103,9 @@ const struct conf_key conf_keys[] = {
 	.min = "1", .max = "1000000",
 	.help = "Events held in memory at most. The rest wait on disk."},
     {DAEMON, "concurrency", CONF_T_NUMBER, IN_CONF(daemon.concurrency), .def = "8", .min = "1",
-	.max = "256", .help = "Events worked on at the same time."},
+	.max = "256",
+	.help =
+	    "Events worked on at the same time, besides those whose documents are fetched."},
     {DAEMON, "tries", CONF_T_NUMBER, IN_CONF(daemon.tries), .def = "10", .min = "1",
 	.max = "1000",
 	.help = "After so many failures an event waits in failed for a person. An API that is "
@@ -139,6 +146,21 @@ const struct conf_key conf_keys[] = {
 	.max = "64M", .help = "The largest answer taken from the API."},
     {DAEMON, "max_document", CONF_T_SIZE, IN_CONF(daemon.max_document), .def = "1G",
 	.min = "1K", .max = "1024G", .help = "The largest document that is downloaded."},
+    {DAEMON, "downloads", CONF_T_NUMBER, IN_CONF(daemon.downloads), .def = "4", .min = "1",
+	.max = "256",
+	.help = "Documents fetched at the same time, besides the events that concurrency "
+		"allows. The others wait; the one whose link ends first comes first."},
+    {DAEMON, "downloads_per_host", CONF_T_NUMBER, IN_CONF(daemon.downloads_per_host),
+	.def = "4", .min = "1", .max = "256",
+	.help = "Documents downloaded from one host at the same time."},
+    {DAEMON, "download_timeout", CONF_T_DURATION, IN_CONF(daemon.download_timeout), .def = "6h",
+	.min = "1m", .max = "7d",
+	.help = "How long a download may take in all. What came by then is kept, and the next "
+		"try goes on from there if the host says that it is the same document."},
+    {DAEMON, "bandwidth", CONF_T_SIZE, IN_CONF(daemon.bandwidth), .def = "0", .min = "0",
+	.max = "1024G",
+	.help = "Bytes a second that all downloads may take together, shared evenly by those "
+		"that can use it. With 0 there is no limit."},
 
     {CONF_IN_LOG, "format", CONF_T_CHOICE, IN_CONF(log.format), .def = "kv", .words = formats,
 	.help = "How a line is written: pairs of key=value, or one JSON object."},
@@ -236,6 +258,10 @@ const struct conf_key conf_keys[] = {
     {ACCOUNT, "document_networks", CONF_T_NETWORKS, IN_ACCOUNT(document_networks),
 	.example = "10.20.0.0/16 fd00::/8",
 	.help = "Private networks that documents may be downloaded from all the same."},
+    {ACCOUNT, "on_delete", CONF_T_CHOICE, IN_ACCOUNT(on_delete), .def = "keep",
+	.words = on_delete,
+	.help = "What becomes of an object's record and documents in the store when it was "
+		"deleted at Arken. A tombstone is left in either case."},
 
     {ACCOUNT, "hook", CONF_T_COMMAND, IN_ACCOUNT(hook),
 	.example = "/usr/local/lib/crm/arken-hook --verbose",

@@ -679,6 +679,19 @@ http_cancel(struct http *h, struct http_call **call)
 }
 
 void
+http_break(struct http *h, struct http_call **call, struct http_answer *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (*call != NULL && !(*call)->ended) {
+		call_judge(*call, CURLE_ABORTED_BY_CALLBACK);
+		*out = (*call)->answer;
+		out->body = "";
+		out->body_len = 0;
+	}
+	http_cancel(h, call);
+}
+
+void
 http_progress(const struct http_call *call, uint64_t *got, uint64_t *all)
 {
 	uint64_t base = call->body.begun ? call->body.base : call->body.from;

@@ -132,6 +132,9 @@ void http_cancel(struct http *h, struct http_call **call);
  */
 void http_bandwidth(struct http *h, uint64_t bytes);
 
+/* As http_cancel, and *out tells what had come: the file's part may be gone on with. */
+void http_break(struct http *h, struct http_call **call, struct http_answer *out);
+
 /* Bytes of the body that are there, and the whole (0: not known): for progress. */
 void http_progress(const struct http_call *call, uint64_t *got, uint64_t *all);
 

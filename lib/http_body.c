@@ -63,8 +63,9 @@ is_rest(const struct http_body *b, const struct http_answer *a, const char *rang
 static enum http_stop
 rewind_file(struct http_body *b)
 {
-	if (b->from == 0 || (ftruncate(b->file, (off_t)b->base) == 0 &&
-				lseek(b->file, (off_t)b->base, SEEK_SET) == (off_t)b->base))
+	if (lseek(b->file, 0, SEEK_CUR) == (off_t)b->base ||
+	    (ftruncate(b->file, (off_t)b->base) == 0 &&
+		lseek(b->file, (off_t)b->base, SEEK_SET) == (off_t)b->base))
 		return STOP_NOT;
 	b->sys = errno;
 	return STOP_LOCAL;

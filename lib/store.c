@@ -502,8 +502,8 @@ store_keep(struct store *st, struct store_doc *doc, const char *name,
 }
 
 enum rc
-store_resume(struct store *st, const char *name, struct store_doc *doc, struct store_part *part,
-    struct err *e)
+store_resume(struct store *st, const char *name, const char *source, struct store_doc *doc,
+    struct store_part *part, struct err *e)
 {
 	char data[PART_FILE], text[PART_FILE];
 	struct stat s;
@@ -514,8 +514,11 @@ store_resume(struct store *st, const char *name, struct store_doc *doc, struct s
 		return err_set(e, RC_GONE, "nothing was put aside");
 	if ((rc = read_part(st, text, part, e)) != RC_OK) {
 		store_forget(st, name);
+		memset(part, 0, sizeof(*part));
 		return err_set(e, RC_GONE, "what was put aside is not described");
 	}
+	if (!str_eq(part->source, source))
+		return err_set(e, RC_GONE, "what was put aside came from elsewhere");
 	(void)io_unlink(st->tmp, text, NULL);
 	doc->fd = openat(st->tmp, data, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	(void)!str_copy(doc->tmp, sizeof(doc->tmp), data);

@@ -88,10 +88,12 @@ void store_abort(struct store *st, struct store_doc *doc);
 enum rc store_keep(struct store *st, struct store_doc *doc, const char *name,
     const struct store_part *part, struct err *e) MUST_CHECK;
 
-/* Take up what store_keep put aside; nothing is left aside.  RC_GONE: nothing that is usable.
+/*
+ * Take up what store_keep put aside, if it came from there; then nothing is left aside.
+ * RC_GONE: nothing that is usable, doc->fd is -1.
  */
-enum rc store_resume(struct store *st, const char *name, struct store_doc *doc,
-    struct store_part *part, struct err *e) MUST_CHECK;
+enum rc store_resume(struct store *st, const char *name, const char *source,
+    struct store_doc *doc, struct store_part *part, struct err *e) MUST_CHECK;
 
 /* Nobody will go on with it. */
 void store_forget(struct store *st, const char *name);

@@ -184,7 +184,8 @@ condemn(struct daemon *d, struct job *job)
 static bool
 has_turn(const struct daemon *d, const struct job *job, int64_t now)
 {
-	return d->alone == NULL && d->running < d->conf->daemon.concurrency && job != NULL &&
+	return d->alone == NULL &&
+	       d->running - d->lanes.running < d->conf->daemon.concurrency && job != NULL &&
 	       job->due <= now && (job->retry.interruptions == 0 || d->running == 0);
 }
 
@@ -266,6 +267,7 @@ loop(struct daemon *d)
 		    {.fd = d->watch, .events = POLLIN}};
 		unsigned n = d->watch >= 0 ? 4 : 3;
 
+		lane_tick(d);
 		start_due(d);
 		if (http_wait(d->http, fds, n, next_wait(d), &e) != RC_OK)
 			log_put(LOG_TRACE, "wait", "reason", e.text, LOG_END);
@@ -362,6 +364,7 @@ open_all(struct daemon *d, struct err *e)
 	    (rc = pool_new(POOL_THREADS, &d->pool, e)) != RC_OK ||
 	    (rc = issuers_open(d, &d->issuers, e)) != RC_OK)
 		return rc;
+	http_bandwidth(d->http, d->conf->daemon.bandwidth);
 	d->jobs = jobs_new((size_t)d->conf->daemon.active_limit);
 	d->targets = targets_new();
 	if (d->jobs == NULL || d->targets == NULL)

@@ -16,6 +16,7 @@
 #include "http.h"
 #include "issuer.h"
 #include "jobs.h"
+#include "lane.h"
 #include "pool.h"
 #include "spool.h"
 #include "store.h"
@@ -30,6 +31,7 @@ struct daemon {
 	struct children *children;
 	struct jobs *jobs;
 	struct targets *targets;
+	struct lanes lanes;
 	struct grant *grants; /* one an account, in the order of conf->accounts */
 	struct issuers *issuers;
 	int watch; /* inotify; -1: none to be had, then only scans */

@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "clk.h"
+#include "digest.h"
 #include "document.h"
 #include "handover.h"
 #include "hash.h"
 #include "io.h"
+#include "lane.h"
 #include "log.h"
 #include "park.h"
 #include "sniff.h"
@@ -25,116 +27,35 @@
 
 #define RELINKS 3                    /* fresh links asked for in one try */
 #define HOPS 3                       /* redirects followed on the way to a document */
-#define MD5_BASE64 25                /* with its NUL */
+#define RESUMES 5                    /* times one try goes on with what broke off */
+#define PART_LEAST (64 * 1024)       /* bytes that are worth being put aside */
 #define LINK_SPARE (30 * CLK_SECOND) /* a link that ends sooner is not kept for a retry */
+#define NEWS_AFTER (5 * CLK_MINUTE)  /* a Download event is that late after our own, or ours */
+
+/* ---- links ---- */
 
 static void
-commit_on_pool(void *arg)
+drop_link(struct job *job)
 {
-	struct work *w = arg;
-	struct store_place at = step_place(w);
-
-	w->pool_rc = store_commit(w->d->store, &at, &w->doc, &w->meta, &w->pool_err);
+	if (job->link != NULL)
+		explicit_bzero(job->link, strlen(job->link));
+	free(job->link);
+	job->link = NULL;
+	job->link_end = 0;
 }
 
+/* Keep a link that is still good for the next try. */
 static void
-committed(void *arg)
+keep_link(struct work *w)
 {
-	struct work *w = arg;
-	struct counts *c = spool_counts(w->d->spool);
-	char size[24], where[API_OBJECT + 80];
-	struct store_place at = step_place(w);
+	struct job *job = w->job;
 
-	w->on_pool = false;
-	if (w->pool_rc == RC_BAD) {
-		work_finish(w, SPOOL_FAILED, w->pool_err.text);
+	drop_link(job);
+	if (w->link[0] == '\0' || (w->link_end != 0 && w->link_end - clk_wall() < LINK_SPARE) ||
+	    (job->link = strdup(w->link)) == NULL)
 		return;
-	}
-	if (w->pool_rc != RC_OK && w->pool_rc != RC_EXISTS) {
-		work_disk(w, PARK_STORE, &w->pool_err);
-		return;
-	}
-	(void)snprintf(size, sizeof(size), "%" PRIu64, w->meta.size);
-	daemon_note(w->d, "document", w->job->name, "bytes", size, "sha256", w->meta.sha256);
-	if (w->pool_rc == RC_OK) {
-		count_add(c, COUNT_DOCUMENTS, 1);
-		count_add(c, COUNT_DOCUMENT_BYTES, w->meta.size);
-	}
-	if (store_where(&at, where, sizeof(where), NULL) != RC_OK)
-		where[0] = '\0';
-	log_put(LOG_INFO, "document", "event", w->job->name, "bytes", size, "store", where,
-	    LOG_END);
-	handover_start(w, w->pool_rc == RC_EXISTS ? "the same document was in the store already"
-						  : "record and document are in the store");
-}
-
-/* The bytes are in the temporary file: are they the document? */
-static void
-check_document(struct work *w, const char *content_type, const char *name)
-{
-	char first[SNIFF_BYTES];
-	ssize_t n = pread(w->doc.fd, first, sizeof(first), 0);
-	struct err e;
-
-	w->meta.event_time = w->rec.received;
-	w->meta.stored = clk_wall();
-	(void)snprintf(w->meta.event, sizeof(w->meta.event), "%s", w->job->name);
-	if (n < 0) {
-		(void)err_sys(&e, "pread", "document");
-		work_retry(w, -1, e.text);
-		return;
-	}
-	if (sniff(first, (size_t)n, content_type, name, &w->meta, &e) != RC_OK) {
-		work_retry(w, -1, e.text);
-		return;
-	}
-	work_on_pool(w, commit_on_pool, committed);
-}
-
-/* 32 hexadecimal digits as Content-MD5 has them (RFC 1864): base64. */
-static void
-md5_base64(const char *hex, char out[MD5_BASE64])
-{
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	static const char hexes[] = "0123456789abcdef";
-	size_t n = 0;
-
-	for (size_t i = 0; i < 32; i += 3) {
-		size_t v = 0;
-
-		for (size_t k = i; k < i + 3; k++)
-			v = v * 16 + (k < 32 ? (size_t)(strchr(hexes, hex[k]) - hexes) : 0);
-		out[n++] = digits[v / 64];
-		out[n++] = digits[v % 64];
-	}
-	(void)snprintf(out + n, MD5_BASE64 - n, "==");
-}
-
-/* A digest the host gives has to be the digest of what came; without MD5 here nobody can tell.
- */
-static bool
-digest_agrees(const struct http_answer *a)
-{
-	const char *tag = a->etag;
-	char plain[64], sum[MD5_BASE64];
-	size_t n = strlen(tag);
-
-	if (strlen(a->md5) != 32 || strspn(a->md5, "0123456789abcdef") != 32)
-		return true;
-	md5_base64(a->md5, sum);
-	if (strlen(a->content_md5) == strlen(sum) && !str_eq(a->content_md5, sum))
-		return false;
-	if (n >= 2 && tag[0] == '"' && tag[n - 1] == '"') {
-		if (!str_copy_n(plain, sizeof(plain), tag + 1, n - 2))
-			return true;
-		tag = plain;
-	}
-	if (strlen(tag) != 32 || strspn(tag, "0123456789abcdefABCDEF") != 32)
-		return true;
-	if (a->encryption[0] != '\0' && !str_eq(a->encryption, "AES256"))
-		return true;
-	return str_eq_nocase(tag, a->md5);
+	job->link_end = w->link_end;
+	lane_linked(w->d);
 }
 
 /* An absolute Location, or one that begins at the host's root. */
@@ -143,6 +64,7 @@ follow(struct work *w, const char *location)
 {
 	char next[HTTP_URL], raw[HTTP_URL];
 	struct http_url u;
+	int64_t end;
 
 	if (location[0] == '/' && location[1] != '/') {
 		if (!http_url(w->link, &u) ||
@@ -152,32 +74,21 @@ follow(struct work *w, const char *location)
 	} else if (!str_copy(raw, sizeof(raw), location)) {
 		return false;
 	}
-	return http_mend(raw, next, sizeof(next)) && str_copy(w->link, sizeof(w->link), next);
-}
-
-/* Keep a link that is still good for the next try. */
-static void
-keep_link(struct work *w)
-{
-	struct job *job = w->job;
-
-	if (job->link != NULL)
-		explicit_bzero(job->link, strlen(job->link));
-	free(job->link);
-	job->link = NULL;
-	if (w->link[0] == '\0' || (w->link_end != 0 && w->link_end - clk_wall() < LINK_SPARE))
-		return;
-	job->link = strdup(w->link);
-	job->link_end = w->link_end;
+	if (!http_mend(raw, next, sizeof(next)) || !str_copy(w->link, sizeof(w->link), next))
+		return false;
+	if ((end = api_link_end(w->link)) != 0)
+		w->link_end = end;
+	return true;
 }
 
 /* The link does not lead to the document any more: ask for another one, a few times. */
 static void
 relink(struct work *w, const char *why)
 {
-	store_abort(w->d->store, &w->doc);
+	(void)!str_copy(w->fetch.refused, sizeof(w->fetch.refused), w->fetch.asked);
 	w->link[0] = '\0';
-	keep_link(w); /* none */
+	w->hops = 0;
+	drop_link(w->job);
 	if (w->relinks++ >= RELINKS) {
 		work_retry(w, -1, why);
 		return;
@@ -186,51 +97,327 @@ relink(struct work *w, const char *why)
 	step_callback(w);
 }
 
+/* ---- what broke off ---- */
+
+/* What is there of it can be told from any other object. */
+static bool
+is_part(const struct work *w)
+{
+	return w->doc.fd >= 0 && w->fetch.part.have > 0 && http_etag_strong(w->fetch.part.etag);
+}
+
+/* What the file holds after an exchange. */
 static void
-downloaded(const struct http_answer *a, void *arg)
+note_part(struct work *w, const struct http_answer *a)
+{
+	struct store_part *p = &w->fetch.part;
+
+	if (a->to_file && a->file_from == 0) {
+		if (!http_etag_strong(a->etag) || !str_copy(p->etag, sizeof(p->etag), a->etag))
+			p->etag[0] = '\0';
+		(void)!str_copy(p->source, sizeof(p->source), w->fetch.source);
+		p->whole = a->length > 0 ? (uint64_t)a->length : 0;
+	}
+	if (a->to_file)
+		p->have = a->file_len;
+}
+
+static void
+keep_on_pool(void *arg)
 {
 	struct work *w = arg;
-	char why[ERR_TEXT], name[STORE_TEXT];
-	enum verdict v = verdict_document(a, why);
 
-	w->call = NULL;
-	if (v != V_DOWN && a->status != 0)
-		step_answered(w);
+	w->pool_rc = store_keep(
+	    w->d->store, &w->doc, w->job->name, &w->fetch.part, &w->pool_err);
+}
+
+static void
+end_try(struct work *w)
+{
+	if (w->fetch.after == V_DOWN)
+		step_down(w, w->fetch.retry_after, w->why);
+	else
+		work_retry(w, w->fetch.retry_after, w->why);
+}
+
+static void
+kept(void *arg)
+{
+	struct work *w = arg;
+	char bytes[24];
+
+	w->on_pool = false;
+	(void)snprintf(bytes, sizeof(bytes), "%" PRIu64, w->fetch.part.have);
+	if (w->pool_rc == RC_OK)
+		daemon_note(w->d, "part", w->job->name, "bytes", bytes, NULL, NULL);
+	else
+		log_put(LOG_WARN, "cannot keep what came of a document", "event", w->job->name,
+		    "reason", w->pool_err.text, LOG_END);
+	end_try(w);
+}
+
+/* End the try, with what came put aside for the next one if that is worth it. */
+static void
+break_off(struct work *w, enum verdict v, int64_t retry_after, const char *why)
+{
+	w->fetch.after = v;
+	w->fetch.retry_after = retry_after;
+	(void)snprintf(w->why, sizeof(w->why), "%s", why);
+	if (is_part(w) && w->fetch.part.have >= PART_LEAST)
+		work_on_pool(w, keep_on_pool, kept);
+	else
+		end_try(w);
+}
+
+void
+document_stop(struct work *w)
+{
+	struct http_answer *a;
+	struct err e;
+
+	if (!w->fetch.moving || w->call == NULL || (a = malloc(sizeof(*a))) == NULL)
+		return;
+	http_break(w->d->http, &w->call, a);
+	note_part(w, a);
+	free(a);
+	if (is_part(w) && w->fetch.part.have >= PART_LEAST &&
+	    store_keep(w->d->store, &w->doc, w->job->name, &w->fetch.part, &e) != RC_OK)
+		log_put(LOG_WARN, "cannot keep what came of a document", "event", w->job->name,
+		    "reason", e.text, LOG_END);
+}
+
+/* ---- all of it came ---- */
+
+/* The first and the last bytes; sets meta's suffix, type, name and warning. */
+static enum rc
+look_at_content(struct work *w, bool proven, struct err *e)
+{
+	char *tail = malloc(SNIFF_TAIL), first[SNIFF_BYTES];
+	struct store_meta *m = &w->meta;
+	uint64_t at = m->size > SNIFF_TAIL ? m->size - SNIFF_TAIL : 0;
+	const char *odd;
+	ssize_t n, k;
+	enum rc rc;
+
+	if (tail == NULL)
+		return err_set(e, RC_LATER, "no memory");
+	if ((n = pread(w->doc.fd, first, sizeof(first), 0)) < 0 ||
+	    (k = pread(w->doc.fd, tail, SNIFF_TAIL, (off_t)at)) < 0) {
+		rc = err_sys(e, "pread", "document");
+		goto out;
+	}
+	w->fetch.content = true;
+	rc = sniff(first, (size_t)n, w->fetch.content_type, w->fetch.name, m, e);
+	if (rc != RC_OK || (odd = sniff_tail(first, (size_t)n, tail, (size_t)k, m)) == NULL)
+		goto out;
+	/*
+	 * It looks cut.  If its host's digest says that it is what the host has, or the try
+	 * before brought the very same, then that is the document, odd as it is.
+	 */
+	if (proven || strstr(w->job->retry.reason, m->sha256) != NULL)
+		(void)snprintf(m->warning, sizeof(m->warning), "%s", odd);
+	else
+		rc = err_set(e, RC_LATER, "%s (sha256 %s)", odd, m->sha256);
+out:
+	free(tail);
+	return rc;
+}
+
+static void
+finish_on_pool(void *arg)
+{
+	struct work *w = arg;
+	struct store_place at = step_place(w);
+	char md5[HASH_HEX];
+	enum digest digest;
+
+	(void)!str_copy(md5, sizeof(md5), w->fetch.md5);
+	w->fetch.content = false;
+	if (w->meta.sha256[0] == '\0' &&
+	    (w->pool_rc = digest_file(w->doc.fd, w->meta.sha256, md5, &w->pool_err)) != RC_OK)
+		return;
+	digest = digest_compare(&w->fetch.said, md5);
+	if (digest == DIGEST_DIFFERS) {
+		w->fetch.content = true;
+		w->pool_rc = err_set(&w->pool_err, RC_LATER,
+		    "the document does not have the digest that its host gives");
+		return;
+	}
+	w->pool_rc = look_at_content(w, digest == DIGEST_AGREES, &w->pool_err);
+	if (w->pool_rc != RC_OK)
+		return;
+	w->fetch.content = false;
+	w->pool_rc = store_commit(w->d->store, &at, &w->doc, &w->meta, &w->pool_err);
+}
+
+static void
+tell(struct work *w)
+{
+	struct counts *c = spool_counts(w->d->spool);
+	char size[24], where[API_OBJECT + 80];
+	struct store_place at = step_place(w);
+	const struct store_meta *m = &w->meta;
+
+	(void)snprintf(size, sizeof(size), "%" PRIu64, m->size);
+	daemon_note(w->d, "document", w->job->name, "bytes", size, "sha256", m->sha256);
+	if (w->pool_rc == RC_OK) {
+		count_add(c, COUNT_DOCUMENTS, 1);
+		count_add(c, COUNT_DOCUMENT_BYTES, m->size);
+	}
+	if (store_where(&at, where, sizeof(where), NULL) != RC_OK)
+		where[0] = '\0';
+	if (m->warning[0] != '\0')
+		log_put(LOG_WARN, "an odd document", "event", w->job->name, "store", where,
+		    "warning", m->warning, LOG_END);
+	log_put(LOG_INFO, "document", "event", w->job->name, "bytes", size, "store", where,
+	    LOG_END);
+}
+
+static void
+finished(void *arg)
+{
+	struct work *w = arg;
+	enum rc rc = w->pool_rc;
+
+	w->on_pool = false;
+	if (rc != RC_OK && w->fetch.content) {
+		drop_link(w->job); /* what it leads to is not the document */
+		work_retry(w, -1, w->pool_err.text);
+	} else if (rc == RC_GONE) {
+		work_finish(w, SPOOL_DONE, "the object was deleted before this event");
+	} else if (rc == RC_BAD) {
+		work_finish(w, SPOOL_FAILED, w->pool_err.text);
+	} else if (rc != RC_OK && rc != RC_EXISTS) {
+		work_disk(w, PARK_STORE, &w->pool_err);
+	} else {
+		tell(w);
+		lane_leave(w); /* what is left has nothing to do with downloads */
+		handover_start(w, rc == RC_EXISTS ? "the same document was in the store already"
+						  : "record and document are in the store");
+	}
+}
+
+/* The bytes are in the file: are they the document? */
+static void
+finish(struct work *w, const struct http_answer *a, const char *link)
+{
+	struct store_meta *m = &w->meta;
+
+	if (a->coding[0] != '\0' && !str_eq_nocase(a->coding, "identity")) {
+		drop_link(w->job);
+		work_retry(w, -1, "the document came compressed, which was not asked for");
+		return;
+	}
+	*m = (struct store_meta){.size = a->file_len,
+	    .event_time = w->rec.received,
+	    .stored = clk_wall(),
+	    .fetched = clk_wall()};
+	(void)!str_copy(m->event, sizeof(m->event), w->job->name);
+	(void)!str_copy(m->sha256, sizeof(m->sha256), a->sha256);
+	(void)!str_copy(m->source, sizeof(m->source), w->fetch.source);
+	if (http_etag_strong(a->etag))
+		(void)!str_copy(m->etag, sizeof(m->etag), a->etag);
+	digest_take(a, &w->fetch.said);
+	(void)!str_copy(w->fetch.md5, sizeof(w->fetch.md5), a->md5);
+	if (a->file_from > 0 && a->etag[0] == '\0')
+		(void)!str_copy(m->etag, sizeof(m->etag), w->fetch.part.etag);
+	(void)!str_copy_n(w->fetch.content_type, sizeof(w->fetch.content_type), a->content_type,
+	    strnlen(a->content_type, sizeof(w->fetch.content_type) - 1));
+	sniff_name(a->disposition, link, w->fetch.name, sizeof(w->fetch.name));
+	work_on_pool(w, finish_on_pool, finished);
+}
+
+/* ---- the host says that the store has it ---- */
+
+static void
+confirm_on_pool(void *arg)
+{
+	struct work *w = arg;
+	struct store_place at = step_place(w);
+
+	w->pool_rc = store_confirm(w->d->store, &at, clk_wall(), &w->pool_err);
+}
+
+static void
+confirmed(void *arg)
+{
+	struct work *w = arg;
+
+	w->on_pool = false;
+	lane_leave(w);
+	if (w->pool_rc == RC_OK)
+		handover_start(w, "this version of the document was in the store");
+	else
+		work_disk(w, PARK_STORE, &w->pool_err);
+}
+
+/* ---- the exchange ---- */
+
+/* What is in the file cannot be gone on with after all. */
+static void
+again_afresh(struct work *w, const char *why)
+{
+	store_abort(w->d->store, &w->doc);
+	memset(&w->fetch.part, 0, sizeof(w->fetch.part));
+	if (w->fetch.resumes++ < RESUMES)
+		document_start(w);
+	else
+		work_retry(w, -1, why);
+}
+
+/* It broke off after some progress: go on, if what is there can be told from anything else. */
+static bool
+go_on(struct work *w, const struct http_answer *a)
+{
+	if (a->fate != HTTP_CUT || !a->to_file || a->file_len <= a->file_from || !is_part(w) ||
+	    w->fetch.resumes >= RESUMES)
+		return false;
+	w->fetch.resumes++;
+	document_start(w);
+	return true;
+}
+
+/* All that was announced came, so says http; what was announced before has to agree. */
+static bool
+is_whole(const struct work *w, const struct http_answer *a)
+{
+	return a->file_from == 0 || w->fetch.part.whole == 0 ||
+	       a->file_len == w->fetch.part.whole;
+}
+
+static void
+judge(struct work *w, const struct http_answer *a, enum verdict v, const char *why)
+{
 	switch (v) {
 	case V_OK:
-		if (!digest_agrees(a)) {
-			work_retry(
-			    w, -1, "the document does not have the digest that its host gives");
-			return;
-		}
-		sniff_name(a->disposition, w->link, name, sizeof(name));
-		(void)snprintf(w->meta.sha256, sizeof(w->meta.sha256), "%s", a->sha256);
-		w->meta.size = a->file_len;
-		check_document(w, a->content_type, name);
+		if (is_whole(w, a))
+			finish(w, a, w->link);
+		else
+			again_afresh(w, "the rest of the document has another length");
 		return;
 	case V_LINK:
-		store_abort(w->d->store, &w->doc);
-		if (w->hops++ >= HOPS || !follow(w, a->location))
+		if (w->hops++ >= HOPS || !follow(w, a->location)) {
+			drop_link(w->job);
 			work_retry(w, -1, "too many redirects, or one that leads nowhere");
-		else
+		} else {
 			document_start(w);
+		}
 		return;
 	case V_RELINK:
 	case V_RENEW:
 	case V_GONE:
 		relink(w, why);
 		return;
-	case V_DOWN:
-		keep_link(w);
-		step_down(w, a->retry_after, why);
-		return;
-	case V_LATER:
-		keep_link(w);
-		work_retry(w, a->retry_after, why);
-		return;
 	case V_OURS:
-		keep_link(w);
+		store_abort(w->d->store, &w->doc); /* room for others */
 		step_our_disk(w, a, why);
+		return;
+	case V_DOWN:
+	case V_LATER:
+		if (a->fate == HTTP_LOCAL)
+			store_abort(w->d->store, &w->doc);
+		if (!go_on(w, a))
+			break_off(w, v, a->retry_after, why);
 		return;
 	case V_NEVER:
 		work_finish(w, SPOOL_FAILED, why);
@@ -238,15 +425,134 @@ downloaded(const struct http_answer *a, void *arg)
 	}
 }
 
+static void
+downloaded(const struct http_answer *a, void *arg)
+{
+	struct work *w = arg;
+	bool went_on = w->fetch.part.have > 0;
+	char why[ERR_TEXT];
+	enum verdict v = verdict_document(a, why);
+
+	w->call = NULL;
+	lane_off_host(w);
+	note_part(w, a);
+	if (v != V_DOWN && a->status != 0)
+		step_answered(w);
+	if (a->status == 304 && a->fate == HTTP_ANSWERED && w->fetch.asked_if) {
+		work_on_pool(w, confirm_on_pool, confirmed);
+		return;
+	}
+	/* The host does not give the rest of what we hold: not the same, or it knows no parts.
+	 */
+	if (went_on && (a->status == 416 || (a->status == 206 && !a->to_file))) {
+		again_afresh(w, "the host does not give the rest of the document");
+		return;
+	}
+	judge(w, a, v, why);
+}
+
+/* ---- the request ---- */
+
+/* The file to write to: what was put aside of the same object, what is there, or a new one. */
+static enum rc
+open_file(struct work *w, struct err *e)
+{
+	struct fetch *f = &w->fetch;
+
+	if (w->doc.fd >= 0)
+		return RC_OK;
+	memset(&f->part, 0, sizeof(f->part));
+	if (store_resume(w->d->store, w->job->name, f->source, &w->doc, &f->part, NULL) ==
+	    RC_OK)
+		return RC_OK;
+	memset(&f->part, 0, sizeof(f->part));
+	return store_begin(w->d->store, &w->doc, e);
+}
+
+/* What is asked for only if it is, or is not, what is there already. */
+static void
+conditions(struct work *w, struct http_request *rq)
+{
+	const struct fetch *f = &w->fetch;
+
+	w->fetch.asked_if = false;
+	if (is_part(w) && str_eq(f->part.source, f->source)) {
+		rq->from = f->part.have;
+		rq->whole = f->part.whole;
+		rq->if_range = f->part.etag;
+	} else if (f->known.sha256[0] != '\0' && str_eq(f->known.source, f->source) &&
+		   http_etag_strong(f->known.etag)) {
+		rq->if_none_match = f->known.etag;
+		w->fetch.asked_if = true;
+	}
+}
+
+/* More than the receiver wants to be left: documents give way to events. */
+static uint64_t
+room(const struct work *w)
+{
+	return 2 * w->d->conf->spool.min_free;
+}
+
+void
+document_go(struct work *w)
+{
+	static const char *const headers[] = {"Accept-Encoding: identity"};
+	struct http_request rq = {.url = w->link, .headers = headers, .nheaders = 1};
+	struct err e;
+	enum rc rc;
+
+	keep_link(w);
+	if (!step_ask(w, "document", w->fetch.host))
+		return;
+	step_settings(w, &rq);
+	rq.guard = w->grant->guard;
+	rq.max_file = w->d->conf->daemon.max_document;
+	rq.min_free = room(w);
+	rq.total_timeout = w->d->conf->daemon.download_timeout;
+	if ((rc = open_file(w, &e)) != RC_OK) {
+		work_disk(w, PARK_STORE, &e);
+		return;
+	}
+	rq.file = w->doc.fd;
+	conditions(w, &rq);
+	if ((rc = http_start(w->d->http, &rq, downloaded, w, &w->call, &e)) == RC_OK)
+		return;
+	if (rc == RC_DENIED || rc == RC_BAD)
+		work_finish(w, SPOOL_FAILED, e.text);
+	else
+		work_retry(w, -1, e.text);
+}
+
+/* The link without its query, which is new each time: whether two links are to one object. */
+static enum rc
+link_source(const struct http_url *u, char out[HASH_HEX], struct err *e)
+{
+	char text[sizeof(struct http_url)];
+	int n = snprintf(
+	    text, sizeof(text), "%s://%s:%s%s", u->scheme, u->host, u->port, u->path);
+
+	return hash_sha256(text, n > 0 ? (size_t)n : 0, out, e);
+}
+
+/* RC_LATER: the API gave the link again that was refused just now. */
+static enum rc
+link_is_new(struct work *w, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (w->hops == 0)
+		rc = hash_sha256(w->link, strlen(w->link), w->fetch.asked, e);
+	if (rc == RC_OK && w->hops == 0 && str_eq(w->fetch.asked, w->fetch.refused))
+		rc = err_set(e, RC_LATER, "the API gives the link again that was refused");
+	return rc;
+}
+
 void
 document_start(struct work *w)
 {
-	struct http_request rq = {.url = w->link,
-	    .guard = w->grant->guard,
-	    .max_file = w->d->conf->daemon.max_document};
 	struct http_url u;
 	struct err e;
-	enum rc rc;
 
 	step_at(w, "document");
 	if (!http_url(w->link, &u)) {
@@ -257,51 +563,113 @@ document_start(struct work *w)
 		work_finish(w, SPOOL_FAILED, e.text);
 		return;
 	}
-	if (!step_ask(w, "document", u.host))
-		return;
-	step_settings(w, &rq);
-	if ((rc = store_begin(w->d->store, &w->doc, &e)) != RC_OK) {
-		work_disk(w, PARK_STORE, &e);
+	if (link_is_new(w, &e) != RC_OK || link_source(&u, w->fetch.source, &e) != RC_OK) {
+		drop_link(w->job);
+		work_retry(w, -1, e.text);
 		return;
 	}
-	rq.file = w->doc.fd;
-	if ((rc = http_start(w->d->http, &rq, downloaded, w, &w->call, &e)) == RC_OK)
-		return;
-	if (rc == RC_DENIED || rc == RC_BAD)
-		work_finish(w, SPOOL_FAILED, e.text);
-	else
-		work_retry(w, -1, e.text);
+	(void)!str_copy(w->fetch.host, sizeof(w->fetch.host), u.host);
+	if (lane_at_host(w))
+		document_go(w);
 }
 
-/* The answer to the call back is the document itself, not its details. */
+/* ---- the API answers with the document itself ---- */
+
+/* Does an answer look like a record, or like a page about an error, by its type or bytes? */
+static bool
+is_message(const char *type, const char *p, size_t n)
+{
+	if (strcasestr(type, "json") != NULL || strcasestr(type, "html") != NULL ||
+	    strcasestr(type, "problem") != NULL)
+		return true;
+	while (n > 0 && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) {
+		p++;
+		n--;
+	}
+	return n == 0 || *p == '{' || *p == '[' || *p == '<';
+}
+
+static int
+choose(const struct http_answer *a, const char *p, size_t n, void *arg)
+{
+	struct work *w = arg;
+	struct err e;
+
+	if (is_message(a->content_type, p, n))
+		return -1;
+	store_abort(w->d->store, &w->doc);
+	memset(&w->fetch.part, 0, sizeof(w->fetch.part));
+	if (store_begin(w->d->store, &w->doc, &e) == RC_OK)
+		return w->doc.fd;
+	log_put(LOG_WARN, "no file for a document", "event", w->job->name, "reason", e.text,
+	    LOG_END);
+	return HTTP_NO_FILE;
+}
+
+void
+document_expect(struct work *w, struct http_request *rq)
+{
+	if (!api_has_document(&w->ev))
+		return;
+	rq->choose = choose;
+	rq->max_file = w->d->conf->daemon.max_document;
+	rq->min_free = room(w);
+}
+
 void
 document_bytes(struct work *w, const struct http_answer *a)
 {
+	struct http_answer *b;
 	struct err e;
-	char name[STORE_TEXT];
-	enum rc rc;
+	enum rc rc = RC_OK;
 
-	if ((rc = store_begin(w->d->store, &w->doc, &e)) == RC_OK &&
-	    (rc = io_write_all(w->doc.fd, a->body, a->body_len, &e)) == RC_OK)
-		rc = hash_sha256(a->body, a->body_len, w->meta.sha256, &e);
-	if (rc != RC_OK) {
-		work_disk(w, PARK_STORE, &e);
+	w->fetch.source[0] = '\0';
+	if (a->to_file) {
+		finish(w, a, "");
 		return;
 	}
-	w->meta.size = a->body_len;
-	sniff_name(a->disposition, "", name, sizeof(name));
-	check_document(w, a->content_type, name);
+	store_abort(w->d->store, &w->doc);
+	if ((b = malloc(sizeof(*b))) == NULL ||
+	    (rc = store_begin(w->d->store, &w->doc, &e)) != RC_OK ||
+	    (rc = io_write_all(w->doc.fd, a->body, a->body_len, &e)) != RC_OK) {
+		if (b == NULL)
+			(void)err_set(&e, RC_LATER, "no memory");
+		work_disk(w, PARK_STORE, &e);
+	} else {
+		*b = *a;
+		b->file_len = a->body_len;
+		finish(w, b, "");
+	}
+	free(b);
 }
 
-/* A Download event, ours perhaps: what is in the store already is not fetched again. */
+/* ---- where a try begins ---- */
+
+/* The earlier of what the event says and when it came: one of them may be late. */
+static int64_t
+event_time(const struct work *w)
+{
+	int64_t said;
+
+	return clk_parse(w->ev.time, &said) && said > 0 && said < w->rec.received
+		   ? said
+		   : w->rec.received;
+}
+
 bool
 document_had(struct work *w)
 {
 	struct store_place at = step_place(w);
-	struct store_meta meta;
+	struct store_meta *known = &w->fetch.known;
+	int64_t fetched;
 
-	return str_eq(w->ev.type, "Download") &&
-	       store_document(w->d->store, &at, &meta, NULL) == RC_OK;
+	if (!str_eq(w->ev.type, "Download") ||
+	    store_document(w->d->store, &at, known, NULL) != RC_OK) {
+		known->sha256[0] = '\0';
+		return false;
+	}
+	fetched = known->fetched != 0 ? known->fetched : known->stored;
+	return event_time(w) <= fetched + NEWS_AFTER;
 }
 
 bool
@@ -316,4 +684,28 @@ document_resume(struct work *w)
 	w->link_end = job->link_end;
 	document_start(w);
 	return true;
+}
+
+size_t
+document_progress(const struct daemon *d, struct document_progress *out, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct work *w = d->first; w != NULL && n < max; w = w->next) {
+		struct document_progress *p = &out[n];
+
+		if (!w->fetch.waiting && !w->fetch.moving)
+			continue;
+		*p = (struct document_progress){.since = clk_mono() - w->started,
+		    .link_end = w->link_end,
+		    .waiting = w->fetch.waiting,
+		    .got = w->fetch.part.have,
+		    .all = w->fetch.part.whole};
+		(void)!str_copy(p->event, sizeof(p->event), w->job->name);
+		(void)!str_copy(p->host, sizeof(p->host), w->fetch.host);
+		if (w->call != NULL)
+			http_progress(w->call, &p->got, &p->all);
+		n++;
+	}
+	return n;
 }

@@ -18,17 +18,18 @@ struct work;
 
 struct job {
 	char name[NAME_SIZE];
-	int64_t since;      /* when it came into cur (wall clock): the older goes first */
-	int64_t due;        /* monotonic clock; 0: now */
+	int64_t since; /* when it came into cur (wall clock): the older goes first */
+	int64_t due;   /* monotonic clock; 0: now; less than 0: now, before others (lane) */
 	struct retry retry; /* as it stands in retry/ */
 	char *link;         /* a link that is still good, from the try before; owned */
 	int64_t link_end;   /* wall clock, 0: it does not say */
 	struct work *work;  /* a try under way; NULL: waiting */
 	unsigned target;    /* the id of what it waits or waited for, 0: nothing (park) */
+	bool in_lane;       /* that try is one of the downloads (lane) */
 	bool seen;          /* the last scan found its file */
 	size_t at;          /* place in the heap, while waiting */
 	struct job *chain;
-	struct job *blocked; /* the next that waits for the same try */
+	struct job *blocked; /* the next that waits for the same try, or for a lane */
 };
 
 #define JOBS_NOWHERE ((size_t)-1) /* at of a job that is not waiting */

@@ -24,6 +24,7 @@
 
 struct purge {
 	struct spool *spool;
+	struct store *store;
 	struct pool_work pw;
 	bool running;
 	atomic_bool stop;
@@ -84,6 +85,7 @@ purge_on_pool(void *arg)
 		if (spool_walk(p->spool, p->box, purge_one, p, &e) != RC_OK)
 			complain(p, &e);
 	}
+	store_sweep(p->store, clk_wall() - CLK_DAY);
 	if (evlog_purge(spool_log_dir(p->spool), p->before, &e) != RC_OK)
 		complain(p, &e);
 }
@@ -133,6 +135,7 @@ purge_start(struct daemon *d)
 	if (p->running || jumped(p))
 		return;
 	p->spool = d->spool;
+	p->store = d->store;
 	p->before = clk_wall() - d->conf->spool.retention;
 	p->n[0] = p->n[1] = p->failed = 0;
 	p->running = true;

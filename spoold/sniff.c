@@ -79,6 +79,29 @@ is_html(const char *p, size_t n)
 	return false;
 }
 
+/* The message that S3 and its like send about an error, whatever status goes with it. */
+static bool
+is_error(const char *p, size_t n)
+{
+	for (size_t k; (k = idle(p, n)) > 0; n -= k)
+		p += k;
+	return begins_nocase(p, n, "<error>") ||
+	       (begins_nocase(p, n, "<?xml") && memmem(p, n, "<Error>", 7) != NULL);
+}
+
+/* A record or a message instead of a document: nothing but its type or its look says what it
+ * is.
+ */
+static bool
+is_message(const char *p, size_t n, const char *type, const char *suffix)
+{
+	if (suffix[0] != '\0' || (type[0] != '\0' && strstr(type, "json") == NULL))
+		return false;
+	for (size_t k; (k = idle(p, n)) > 0; n -= k)
+		p += k;
+	return n > 0 && (*p == '{' || *p == '[');
+}
+
 static const struct kind *
 kind_of(const void *p, size_t n)
 {
@@ -97,8 +120,11 @@ suffix_of(const char *name, char out[STORE_SUFFIX])
 	out[0] = '\0';
 	if (dot == NULL || dot == name || !str_only(dot + 1, "", 1, STORE_SUFFIX - 2))
 		return;
-	if (str_copy(out, STORE_SUFFIX, dot))
-		str_lower(out);
+	if (!str_copy(out, STORE_SUFFIX, dot))
+		return;
+	str_lower(out);
+	if (str_eq(out, ".json")) /* beside a document that is the name of its description */
+		(void)!str_copy(out, STORE_SUFFIX, ".txt");
 }
 
 /* "application/pdf" of "Application/PDF; charset=…". */
@@ -138,6 +164,10 @@ sniff(const void *first, size_t n, const char *content_type, const char *file_na
 		return err_set(e, RC_BAD, "the document is empty");
 	if (is_html(first, n))
 		return err_set(e, RC_BAD, "a page for a browser came instead of a document");
+	if (is_error(first, n))
+		return err_set(e, RC_BAD, "an error message came instead of a document");
+	if (is == NULL && is_message(first, n, type, meta->suffix))
+		return err_set(e, RC_BAD, "a JSON text came instead of a document");
 	for (size_t i = 0; i < KINDS; i++) {
 		if (&kinds[i] == is)
 			continue;
@@ -155,6 +185,81 @@ sniff(const void *first, size_t n, const char *content_type, const char *file_na
 		    meta->original, sizeof(meta->original), file_name, strlen(file_name));
 	return RC_OK;
 }
+
+/* ---- the end ---- */
+
+#define PDF_END 1024 /* "%%EOF" is in the last so many bytes (ISO 32000-1, annex H.3.4.4) */
+#define ZIP_END 22   /* APPNOTE 4.3.16, end of central directory record */
+#define ZIP64 0xffffffffu
+
+static bool
+pdf_ends(const char *p, size_t n)
+{
+	while (n > 0 && (p[n - 1] == '\0' || strchr(" \t\r\n\f", p[n - 1]) != NULL))
+		n--;
+	if (n > PDF_END) {
+		p += n - PDF_END;
+		n = PDF_END;
+	}
+	return memmem(p, n, "%%EOF", 5) != NULL;
+}
+
+static size_t
+little(const unsigned char *p, unsigned n)
+{
+	size_t v = 0;
+
+	while (n-- > 0)
+		v = v << 8 | p[n];
+	return v;
+}
+
+/* The end record of an archive: it tells the length of the comment that ends the file. */
+static const unsigned char *
+zip_end(const unsigned char *p, size_t n)
+{
+	for (size_t at = n >= ZIP_END ? n - ZIP_END + 1 : 0; at-- > 0;)
+		if (memcmp(p + at, "PK\005\006", 4) == 0 &&
+		    at + ZIP_END + little(p + at + 20, 2) == n)
+			return p + at;
+	return NULL;
+}
+
+static const char *
+zip_odd(const unsigned char *p, size_t n, const struct store_meta *m, bool office)
+{
+	const unsigned char *end = zip_end(p, n);
+	size_t size, from;
+
+	if (end == NULL)
+		return "the archive has no directory at its end: it looks cut";
+	size = little(end + 12, 4);
+	from = little(end + 16, 4);
+	if (size == ZIP64 || from == ZIP64)
+		return NULL;
+	if (from + size > m->size - (n - (size_t)(end - p)))
+		return "the archive's directory is not in it: it looks cut";
+	if (office && size <= (size_t)(end - p) &&
+	    memmem(end - size, size, "[Content_Types].xml", 19) == NULL)
+		return "the archive is not the office document that its name says";
+	return NULL;
+}
+
+const char *
+sniff_tail(const void *first, size_t n, const void *tail, size_t k, const struct store_meta *m)
+{
+	const struct kind *is = kind_of(first, n);
+	bool office = str_eq(m->suffix, ".docx") || str_eq(m->suffix, ".xlsx") ||
+		      str_eq(m->suffix, ".pptx") || str_eq(m->media_type, docx);
+
+	if (is == &kinds[0] && !pdf_ends(tail, k))
+		return "the PDF has no end (%%EOF): it looks cut";
+	if (is == &kinds[1])
+		return zip_odd(tail, k, m, office);
+	return NULL;
+}
+
+/* ---- names ---- */
 
 static int
 hex_digit(char c)
@@ -193,11 +298,18 @@ decode(const char *p, size_t n, char *out, size_t size)
 void
 sniff_name(const char *disposition, const char *url, char *out, size_t size)
 {
-	const char *p = strstr(disposition, "filename=");
+	const char *p = strcasestr(disposition, "filename=");
+	const char *wide = strcasestr(disposition, "filename*=utf-8'");
 	const char *slash;
 	size_t n;
 
 	out[0] = '\0';
+	/* RFC 6266 section 4.3: this one counts where both are given. */
+	if (wide != NULL && (wide = strchr(wide + 16, '\'')) != NULL) {
+		decode(wide + 1, strcspn(wide + 1, "; "), out, size);
+		if (out[0] != '\0')
+			return;
+	}
 	if (p != NULL) {
 		p += strlen("filename=");
 		n = *p == '"' ? strcspn(++p, "\"") : strcspn(p, "; ");

@@ -162,6 +162,10 @@ take_record(struct work *w, const struct http_answer *a)
 {
 	struct err e;
 
+	if (a->to_file) {
+		document_bytes(w, a);
+		return;
+	}
 	if (json_check(a->body, a->body_len, &e) != RC_OK) {
 		if (api_has_document(&w->ev) && strstr(a->content_type, "json") == NULL) {
 			document_bytes(w, a);
@@ -304,6 +308,7 @@ step_callback(struct work *w)
 	rq.url = url;
 	rq.bearer = api_is_ours(w->grant->account, url) ? buf_text(&w->token) : NULL;
 	rq.total_timeout = w->d->conf->daemon.api_timeout;
+	document_expect(w, &rq);
 	count_add(spool_counts(w->d->spool), COUNT_CALLBACKS, 1);
 	if ((rc = http_start(w->d->http, &rq, called_back, w, &w->call, &e)) == RC_OK)
 		return;
@@ -329,9 +334,15 @@ tombstone_on_pool(void *arg)
 {
 	struct work *w = arg;
 	struct store_place at = step_place(w);
+	bool clear = w->grant->account->on_delete == CONF_REMOVE;
 
 	w->pool_rc = store_tombstone(
-	    w->d->store, &at, w->job->name, clk_wall(), false, &w->pool_err);
+	    w->d->store, &at, w->job->name, clk_wall(), clear, &w->pool_err);
+	if (w->pool_rc != RC_OK || !str_eq(at.category, "DocumentData"))
+		return;
+	at.category = "FileStore"; /* the same document's file */
+	w->pool_rc = store_tombstone(
+	    w->d->store, &at, w->job->name, clk_wall(), clear, &w->pool_err);
 }
 
 static void

@@ -83,7 +83,7 @@ verdict_document(const struct http_answer *a, char text[ERR_TEXT])
 	if (a->fate != HTTP_ANSWERED)
 		return verdict_fate(a, text);
 	(void)snprintf(text, ERR_TEXT, "the document host answered %d", s);
-	if (s == 200)
+	if (s == 200 || (s == 206 && a->to_file)) /* http lets through only the exact rest */
 		return V_OK;
 	if (s == 301 || s == 302 || s == 303 || s == 307 || s == 308)
 		return V_LINK;

@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "clk.h"
+#include "document.h"
 #include "handover.h"
+#include "lane.h"
 #include "log.h"
 #include "park.h"
 #include "schedule.h"
@@ -63,6 +65,7 @@ work_free(struct work *w)
 	if (w->next != NULL)
 		w->next->prev = w->prev;
 	d->running--;
+	lane_leave(w);
 	if (d->alone == w->job)
 		d->alone = NULL;
 	w->job->work = NULL;
@@ -396,6 +399,10 @@ work_start(struct daemon *d, struct job *job)
 		jobs_wait(d->jobs, job);
 		return;
 	}
+	if (!lane_enter(d, job)) {
+		free(w);
+		return;
+	}
 	work_link(w, d, job);
 	if ((rc = spool_lock(d->spool, SPOOL_CUR, job->name, &w->item, &e)) != RC_OK) {
 		not_ours(w, rc);
@@ -421,6 +428,7 @@ work_give_back(struct work *w)
 	struct daemon *d = w->d;
 	struct job *job = w->job;
 
+	document_stop(w);
 	if (w->call != NULL)
 		http_cancel(d->http, &w->call);
 	if (w->grant != NULL)

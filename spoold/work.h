@@ -15,13 +15,36 @@
 #include "api.h"
 #include "buf.h"
 #include "daemon.h"
+#include "digest.h"
 #include "event.h"
 #include "pool.h"
 #include "spool.h"
+#include "verdict.h"
 
 #define WORK_KEY 400 /* account, category and object: whose record it is */
 
 struct handover;
+
+/* A document on its way, see document.h and lane.h. */
+struct fetch {
+	char host[256];
+	bool waiting;           /* for a place at its host */
+	bool moving;            /* has one */
+	unsigned resumes;       /* in this try */
+	bool asked_if;          /* only for another one than is known */
+	char source[HASH_HEX];  /* digest of the link without its query */
+	char asked[HASH_HEX];   /* digest of the link that the API gave */
+	char refused[HASH_HEX]; /* of one that was refused in this try */
+	struct store_part part; /* what doc holds */
+	struct store_meta
+	    known; /* what the store has, if that may be enough; sha256 "": nothing */
+	struct digest_said said; /* what the host says of the bytes */
+	char md5[33];            /* of what came, "" not known */
+	char content_type[STORE_TEXT], name[STORE_TEXT];
+	bool content;       /* pool_rc is about what the bytes are */
+	enum verdict after; /* how the try ends once the part is put aside */
+	int64_t retry_after;
+};
 
 struct work {
 	struct daemon *d;
@@ -48,7 +71,8 @@ struct work {
 	struct store_doc doc;
 	struct store_meta meta;
 	struct handover *handover; /* what handover keeps, NULL before it */
-	int64_t started;           /* monotonic */
+	struct fetch fetch;
+	int64_t started; /* monotonic */
 
 	/* What the pool does for it, and what came of that. */
 	struct pool_work pw;

@@ -52,9 +52,11 @@ def one_after_the_other(on, match, kind, faults, **chain):
             c.sandbox.quiet()
             c.wait_state(done=i)
             why = reasons(c, name_of(e))
-            # libcurl repeats by itself what a kept connection lost without an answer
-            assert not why and (fault["do_"] == "reset" or fault.get("at") == "head") or \
-                len(why) == 1 and re.search(reason, why[0]), (fault, why)
+            # libcurl repeats by itself what a kept connection lost without an answer, and a
+            # document that broke off is gone on with at once
+            mended = fault["do_"] == "reset" or fault.get("at") == "head" or \
+                on == "document" and fault["do_"] in ("cut", "short")
+            assert not why and mended or len(why) == 1 and re.search(reason, why[0]), (fault, why)
             c.check_stored(e)
             tap.same(c.sandbox.stats()["faults"], i, "faults that were met")
         tap.same(c.counts()["failed"], 0)

@@ -60,8 +60,8 @@ documents_link(struct sandbox *sb, uint32_t file, long long life, struct buf *ou
 	buf_fmt(out,
 	    "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=SANDBOX%%2F%.8s%%2F"
 	    "sandbox%%2Fs3%%2Faws4_request&X-Amz-Date=%s&X-Amz-Expires=%s"
-	    "&X-Amz-SignedHeaders=host&X-Amz-Signature=%s",
-	    date, date, expires, sig);
+	    "&X-Amz-SignedHeaders=host&X-Amz-Signature=%s&x-link=%u",
+	    date, date, expires, sig, ++sb->links);
 	buf_free(&path);
 }
 
@@ -151,6 +151,7 @@ serve(struct sandbox *sb, struct http_req *q, struct http_reply *r, uint32_t fil
 {
 	const struct file *f = world_file(sb->world, file);
 	const char *if_range = http_field(q, "If-Range"), *range = http_field(q, "Range");
+	const char *none;
 	char etag[MD5_SIZE + 2], when[TIME_SIZE], part[96];
 	uint64_t from = 0, to = f->size - 1;
 	struct pdf *pdf;
@@ -158,6 +159,11 @@ serve(struct sandbox *sb, struct http_req *q, struct http_reply *r, uint32_t fil
 
 	snprintf(etag, sizeof(etag), "\"%s\"", f->md5);
 	time_http(when, f->made);
+	if ((none = http_field(q, "If-None-Match")) != NULL && strcmp(none, etag) == 0) {
+		r->status = 304;
+		http_set(r, "ETag", etag);
+		return;
+	}
 	if (if_range == NULL || strcmp(if_range, etag) == 0 || strcmp(if_range, when) == 0)
 		is = range_parse(range, f->size, &from, &to);
 	if (is < 0) {

@@ -38,6 +38,7 @@ struct sandbox {
 	char api_url[URL_MAX], token_url[URL_MAX], document_url[URL_MAX], admin_url[URL_MAX];
 	char document_host[URL_MAX];
 	char link_key[ID_SIZE]; /* signs document links */
+	unsigned links;         /* made so far: no two are the same */
 };
 
 /* Handlers of the three hosts; arg is the sandbox. */

@@ -33,6 +33,9 @@ struct http_call {
 	size_t max_body;
 	int64_t connect_timeout, total_timeout;
 	int file;
+	uint64_t from, whole;
+	char if_range[64], if_none_match[64];
+	int (*choose)(const struct http_answer *, const char *, size_t, void *);
 	bool live;
 	void (*done)(const struct http_answer *, void *);
 	void *arg;
@@ -55,6 +58,8 @@ enum rc __wrap_http_start(struct http *h, const struct http_request *req,
     void (*done)(const struct http_answer *, void *), void *arg, struct http_call **call,
     struct err *e);
 void __wrap_http_cancel(struct http *h, struct http_call **call);
+void __wrap_http_break(struct http *h, struct http_call **call, struct http_answer *out);
+void __wrap_http_progress(const struct http_call *call, uint64_t *got, uint64_t *all);
 
 enum rc
 __wrap_http_start(struct http *h, const struct http_request *req,
@@ -79,6 +84,13 @@ __wrap_http_start(struct http *h, const struct http_request *req,
 	    .done = done,
 	    .arg = arg};
 	(void)snprintf(c->ca, sizeof(c->ca), "%s", req->ca_file != NULL ? req->ca_file : "");
+	c->from = req->from;
+	c->whole = req->whole;
+	c->choose = req->choose;
+	(void)snprintf(
+	    c->if_range, sizeof(c->if_range), "%s", req->from > 0 ? req->if_range : "");
+	(void)snprintf(c->if_none_match, sizeof(c->if_none_match), "%s",
+	    req->if_none_match != NULL ? req->if_none_match : "");
 	(void)snprintf(c->url, sizeof(c->url), "%s", req->url);
 	(void)snprintf(
 	    c->bearer, sizeof(c->bearer), "%s", req->bearer != NULL ? req->bearer : "");
@@ -98,6 +110,35 @@ __wrap_http_cancel(struct http *h, struct http_call **call)
 	*call = NULL;
 }
 
+/* What the next http_break tells had come. */
+static struct http_answer fake_broken;
+static const char *fake_broken_bytes = "";
+
+static bool fake_wrong_part;    /* http refuses the next answers' parts */
+static char fake_md5[HASH_HEX]; /* of the last body that went to a file from its beginning */
+
+static inline void fake_write(struct http_call *c, struct http_answer *a);
+
+void
+__wrap_http_break(struct http *h, struct http_call **call, struct http_answer *out)
+{
+	struct http_answer a = fake_broken;
+
+	a.body = fake_broken_bytes;
+	a.body_len = strlen(a.body);
+	if (a.status / 100 == 2)
+		fake_write(*call, &a);
+	*out = a;
+	__wrap_http_cancel(h, call);
+}
+
+void
+__wrap_http_progress(const struct http_call *call, uint64_t *got, uint64_t *all)
+{
+	*got = call->from + 1;
+	*all = 1000;
+}
+
 static inline struct http_answer
 fake_status(int status, const char *body)
 {
@@ -111,26 +152,55 @@ fake_status(int status, const char *body)
 	return a;
 }
 
-/* Answer the latest request; it has to be to a URL that begins so. */
+/* The body into the file, as http does it. */
 static inline void
-fake_answer(const char *url, struct http_answer a)
+fake_write(struct http_call *c, struct http_answer *a)
 {
-	struct http_call *c = fake_ncalls > 0 ? &fake_calls[fake_ncalls - 1] : NULL;
+	struct hash *h = NULL;
 
+	a->file_from = a->status == 206 ? c->from : 0;
+	if (ftruncate(c->file, (off_t)a->file_from) != 0 ||
+	    lseek(c->file, (off_t)a->file_from, SEEK_SET) < 0 ||
+	    io_write_all(c->file, a->body, a->body_len, NULL) != RC_OK)
+		abort();
+	if (a->fate == HTTP_ANSWERED && a->file_from == 0 &&
+	    (hash_sha256(a->body, a->body_len, a->sha256, NULL) != RC_OK ||
+		hash_new_md5(&h, NULL) != RC_OK ||
+		hash_add(h, a->body, a->body_len, NULL) != RC_OK ||
+		hash_end(h, fake_md5, NULL) != RC_OK ||
+		!str_copy(a->md5, sizeof(a->md5), fake_md5)))
+		abort();
+	hash_free(&h);
+	a->to_file = true;
+	a->file_len = a->file_from + a->body_len;
+	a->body = "";
+	a->body_len = 0;
+}
+
+/* Answer a request; it has to be to a URL that begins so. */
+static inline void
+fake_answer_to(struct http_call *c, const char *url, struct http_answer a)
+{
 	if (c == NULL || !c->live)
 		fail_msg("no request is under way, expected %s", url);
 	if (!str_begins(c->url, url))
 		fail_msg("request to %s, expected %s", c->url, url);
 	c->live = false;
-	if (a.fate == HTTP_ANSWERED && a.status / 100 == 2 && c->file >= 0) {
-		if (io_write_all(c->file, a.body, a.body_len, NULL) != RC_OK ||
-		    hash_sha256(a.body, a.body_len, a.sha256, NULL) != RC_OK)
-			abort();
-		a.file_len = a.body_len;
-		a.body = "";
-		a.body_len = 0;
-	}
+	if (c->choose != NULL && a.status / 100 == 2 && a.body_len > 0 && c->file < 0 &&
+	    (c->file = c->choose(&a, a.body, a.body_len, c->arg)) < -1)
+		a.fate = HTTP_LOCAL;
+	if (a.status / 100 == 2 && c->file >= 0 && !fake_wrong_part)
+		fake_write(c, &a);
+	else
+		a.file_len = a.file_from = c->from;
 	c->done(&a, c->arg);
+}
+
+/* The same for the latest request. */
+static inline void
+fake_answer(const char *url, struct http_answer a)
+{
+	fake_answer_to(fake_ncalls > 0 ? &fake_calls[fake_ncalls - 1] : NULL, url, a);
 }
 
 static int64_t
@@ -193,6 +263,8 @@ fake_configure(void)
 	fake_conf.daemon.keys_refresh = CLK_HOUR;
 	fake_conf.daemon.max_record = 1 << 20;
 	fake_conf.daemon.max_document = 1 << 20;
+	fake_conf.daemon.downloads = 4;
+	fake_conf.daemon.downloads_per_host = 4;
 }
 
 static inline int
@@ -210,6 +282,8 @@ fake_setup(void **state)
 	fake_fds = fake_open_fds();
 	fake_ncalls = 0;
 	fake_start_rc = RC_OK;
+	fake_wrong_part = false;
+	memset(&fake_broken, 0, sizeof(fake_broken));
 	fake_wall = FAKE_START;
 	fake_mono = CLK_DAY;
 	log_capture(fake_sink);

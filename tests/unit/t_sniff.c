@@ -63,6 +63,10 @@ test_good(void **state)
 	    {"x", "", "a.../../etc/passwd", ""},
 	    {"x", "", "a.abcdefghij", ".abcdefghij"},
 	    {"x", "", "a.abcdefghijk", ""},
+	    {"{}", "application/json", "a.json", ".txt"}, /* not the name of its description */
+	    {"{}", "", "a.JSON", ".txt"},
+	    {"{}", "application/octet-stream", NULL, ""},
+	    {"<?xml version=\"1.0\"?><will/>", "application/xml", "a.xml", ".xml"},
 	    {"<", "", NULL, ""},
 	    {"<htm", "", NULL, ""},
 	    {"<!-- only a comment", "", NULL, ""},
@@ -101,6 +105,12 @@ test_bad(void **state)
 	    {PDF, "application/zip", "a.zip", "application/zip"},
 	    {"%PDF", "application/pdf", NULL, "application/pdf"},
 	    {"{\"message\":\"no\"}", "application/json", "will.pdf", ".pdf"},
+	    {" {\"message\":\"no\"}", "application/json", NULL, "JSON"},
+	    {"[1]", "", NULL, "JSON"},
+	    {"<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>", "", NULL,
+		"error message"},
+	    {"<Error><Code>SlowDown</Code></Error>", "application/xml", "will.xml",
+		"error message"},
 	};
 
 	(void)state;
@@ -121,7 +131,12 @@ test_name(void **state)
 	    {"attachment; filename=\"Will of A.pdf\"", "https://h/x.doc", "Will of A.pdf"},
 	    {"attachment; filename=will.pdf; size=1", "https://h/x.doc", "will.pdf"},
 	    {"attachment; filename=\"\"", "https://h/x.doc", "x.doc"},
-	    {"attachment; filename*=UTF-8''will.pdf", "https://h/x.doc", "x.doc"},
+	    {"attachment; filename*=UTF-8''will.pdf", "https://h/x.doc", "will.pdf"},
+	    {"attachment; filename=a.pdf; filename*=utf-8'en'W%69ll%20%C3%A9.pdf; x", "",
+		"Will \303\251.pdf"},
+	    {"attachment; FileName*=UTF-8''; filename=a.pdf", "https://h/x.doc", "a.pdf"},
+	    {"attachment; filename*=ISO-8859-1''a.pdf", "https://h/x.doc", "x.doc"},
+	    {"attachment; filename*=UTF-8'", "https://h/x.doc", "x.doc"},
 	    {"", "https://h/a/b/Will%20of%20A.pdf?X-Amz-Expires=1/2.exe", "Will of A.pdf"},
 	    {"", "https://h/a/b#c/d.exe", "b"},
 	    {"", "https://h/", ""},
@@ -142,6 +157,76 @@ test_name(void **state)
 	assert_string_equal(out, "abcd");
 	sniff_name("filename=abcdefgh", "https://h/x", out, 5);
 	assert_string_equal(out, "x");
+}
+
+/* ---- the end ---- */
+
+/* An archive with such a directory and comment, its end record being wrong by off. */
+static size_t
+archive(char *out, const char *directory, const char *comment, unsigned off)
+{
+	size_t d = strlen(directory), c = strlen(comment), n = 8;
+
+	memcpy(out, "PK\003\004data", n);
+	memcpy(out + n, directory, d);
+	n += d;
+	memset(out + n, 0, 22);
+	memcpy(out + n, "PK\005\006", 4);
+	out[n + 12] = (char)d;
+	out[n + 16] = (char)(8 + off);
+	out[n + 20] = (char)c;
+	memcpy(out + n + 22, comment, c);
+	return n + 22 + c;
+}
+
+static const char *
+end_of(const char *text, size_t n, const char *suffix)
+{
+	char *exact = malloc(n);
+	const char *odd;
+
+	assert_non_null(exact);
+	memcpy(exact, text, n);
+	memset(&meta, 0, sizeof(meta));
+	meta.size = n;
+	(void)snprintf(meta.suffix, sizeof(meta.suffix), "%s", suffix);
+	odd = sniff_tail(exact, n < SNIFF_BYTES ? n : SNIFF_BYTES, exact, n, &meta);
+	free(exact);
+	return odd;
+}
+
+static void
+test_end(void **state)
+{
+	char text[4000] = PDF "%%EOF";
+	size_t n;
+
+	(void)state;
+	assert_null(end_of(PDF "%%EOF\n", strlen(PDF) + 6, ".pdf"));
+	assert_non_null(end_of(PDF "%%EO", strlen(PDF) + 4, ".pdf"));
+	assert_non_null(end_of(PDF, strlen(PDF), ""));
+	memset(text + strlen(text), '\n', 3000); /* padding is no content */
+	assert_null(end_of(text, sizeof(text), ".pdf"));
+	memset(text + strlen(PDF) + 5, 'x', 1019);
+	assert_null(end_of(text, strlen(PDF) + 5 + 1019, ".pdf"));
+	text[strlen(PDF) + 5 + 1019] = 'x';
+	assert_non_null(end_of(text, strlen(PDF) + 5 + 1020, ".pdf"));
+	n = archive(text, "PK\001\002[Content_Types].xml", "", 0);
+	assert_null(end_of(text, n, ".docx"));
+	assert_null(end_of(text, n, ".zip"));
+	for (size_t k = 5; k < n; k++)
+		assert_non_null(end_of(text, k, ".docx")); /* cut anywhere */
+	n = archive(text, "PK\001\002a.txt", "a comment", 0);
+	assert_null(end_of(text, n, ".zip"));
+	assert_non_null(strstr(end_of(text, n, ".docx"), "office"));
+	n = archive(
+	    text, "PK\001\002a.txt", "", 1); /* the directory would be in its end record */
+	assert_non_null(end_of(text, n, ".zip"));
+	memset(text + n - 10, 0xff, 8); /* ZIP64 keeps them elsewhere */
+	assert_null(end_of(text, n, ".zip"));
+	/* other kinds have no end that is known here */
+	assert_null(end_of("plain", 5, ".txt"));
+	assert_null(end_of("\377\330\377", 3, ".jpg"));
 }
 
 /* Whatever comes: one of two verdicts, and a suffix that may be part of a file's name. */
@@ -187,6 +272,7 @@ main(void)
 	    cmocka_unit_test(test_good),
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_name),
+	    cmocka_unit_test(test_end),
 	    cmocka_unit_test(test_random),
 	};
 

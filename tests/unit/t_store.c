@@ -567,15 +567,17 @@ test_parts(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_GONE);
+	assert_int_equal(store_resume(st, E1, "s", &doc, &p, &e), RC_GONE);
 	assert_int_equal(doc.fd, -1);
 	assert_int_equal(put_aside(st, "hello, bey", E1, &some), RC_OK);
 	assert_int_equal(put_aside(st, "x", "../../x", &some), RC_BAD);
-	assert_int_equal(store_resume(st, E2, &doc, &p, &e), RC_GONE);
+	assert_int_equal(store_resume(st, E2, "s", &doc, &p, &e), RC_GONE);
 	store_close(&st);
 	st = store(); /* the next process goes on */
 	assert_int_equal(files_in(".tmp"), 2);
-	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_OK);
+	assert_int_equal(store_resume(st, E1, "elsewhere", &doc, &p, &e), RC_GONE);
+	assert_int_equal(files_in(".tmp"), 2);
+	assert_int_equal(store_resume(st, E1, "s", &doc, &p, &e), RC_OK);
 	assert_true(p.have == 5 && p.whole == 12);
 	assert_string_equal(p.etag, "\"v1\"");
 	assert_string_equal(p.source, "s");
@@ -585,7 +587,7 @@ test_parts(void **state)
 	/* it breaks again */
 	p.have = 4;
 	assert_int_equal(store_keep(st, &doc, E1, &p, &e), RC_OK);
-	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_OK);
+	assert_int_equal(store_resume(st, E1, "s", &doc, &p, &e), RC_OK);
 	assert_int_equal(p.have, 4);
 	store_abort(st, &doc);
 	assert_int_equal(files_in(".tmp"), 0);
@@ -619,7 +621,7 @@ test_spoiled_parts(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(put_aside(st, "hello", E1, &some), RC_OK);
 		tmpdir_write(dir, "part." E1 ".json", bad[i], strlen(bad[i]));
-		assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_GONE);
+		assert_int_equal(store_resume(st, E1, "s", &doc, &p, &e), RC_GONE);
 		assert_int_equal(doc.fd, -1);
 		assert_int_equal(files_in(".tmp"), 0);
 	}
@@ -628,7 +630,7 @@ test_spoiled_parts(void **state)
 	assert_int_equal(unlinkat(dir, "part." E1, 0), 0);
 	tmpdir_write(dir, "victim", "important", 9);
 	assert_int_equal(symlinkat("victim", dir, "part." E1), 0);
-	assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_GONE);
+	assert_int_equal(store_resume(st, E1, "s", &doc, &p, &e), RC_GONE);
 	assert_int_equal(tmpdir_read(dir, "victim", where, sizeof(where)), 9);
 	assert_int_equal(unlinkat(dir, "victim", 0), 0);
 	/* half a pair goes at the start, and what is old */
@@ -669,11 +671,11 @@ test_parts_fail(void **state)
 		assert_int_equal(open_fds(), before);
 		if (rc == RC_OK && calls < n)
 			break;
-		if (store_resume(st, E1, &doc, &p, &e) == RC_OK)
+		if (store_resume(st, E1, "s", &doc, &p, &e) == RC_OK)
 			store_abort(st, &doc);
 		assert_int_equal(files_in(".tmp"), 0);
 		assert_int_equal(put_aside(st, "hello", E1, &some), RC_OK);
-		assert_int_equal(store_resume(st, E1, &doc, &p, &e), RC_OK);
+		assert_int_equal(store_resume(st, E1, "s", &doc, &p, &e), RC_OK);
 		store_abort(st, &doc);
 	}
 	assert_in_range(n, 5, CALLS_MAX - 1);
