@@ -191,6 +191,20 @@ test_secrets(void **state)
 	assert_int_equal(verifications, 0);
 }
 
+/* Whatever the header is called. */
+static void
+test_any_header(void **state)
+{
+	static char header[] = "api-KEY-2";
+
+	(void)state;
+	accounts[PLAIN].secret_header = header;
+	passes(PLAIN, LIST("HTTP_API_KEY_2=" TWO), "secret:line3");
+	refuses(PLAIN, LIST(SECRET ONE), AUTH_ASK_SECRET, NO_CREDENTIAL);
+	refuses(PLAIN, LIST("HTTP_API_KEY=" ONE), AUTH_ASK_SECRET, NO_CREDENTIAL);
+	refuses(PLAIN, LIST("API_KEY_2=" ONE), AUTH_ASK_SECRET, NO_CREDENTIAL);
+}
+
 static void
 test_tokens(void **state)
 {
@@ -557,8 +571,8 @@ free_token(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(test_secrets), TEST(test_tokens),
-	    TEST(test_either_suffices), TEST(test_remembered),
+	const struct CMUnitTest tests[] = {TEST(test_secrets), TEST(test_any_header),
+	    TEST(test_tokens), TEST(test_either_suffices), TEST(test_remembered),
 	    TEST(test_remembered_until_it_expires), TEST(test_no_keys), TEST(test_names),
 	    TEST(test_nothing_is_told), TEST(test_long_tokens), TEST(test_secrets_change),
 	    TEST(test_bad_secrets)};

@@ -282,7 +282,8 @@ test_accepted_and_duplicate(void **state)
 	assert_string_equal(out, "{\"status\":\"duplicate\",\"id\":\"a-1\"}\n");
 	check_files(1, 0);
 	(void)snprintf(path, sizeof(path), "%s/new/acme.a-1.Client.Update", w.spool_path);
-	assert_int_equal(access(path, R_OK), 0);
+	assert_true(tmpdir_read(AT_FDCWD, path, out, sizeof(out)) > 0);
+	assert_non_null(strstr(out, "\nArken-Auth: secret:line1\n"));
 	assert_int_equal(counted(COUNT_ACCEPTED), 1);
 	assert_int_equal(counted(COUNT_DUPLICATE), 1);
 	assert_int_equal(counted(COUNT_TAKEN_IN), 2);

@@ -14,10 +14,23 @@
 
 #include <cmocka.h>
 
+#include "hash.h"
 #include "secret.h"
 
 #define ONE "0123456789abcdef"
 #define TWO "fedcba9876543210-two"
+
+static unsigned comparisons;
+
+bool __real_hash_equal(const void *a, size_t na, const void *b, size_t nb);
+bool __wrap_hash_equal(const void *a, size_t na, const void *b, size_t nb);
+
+bool
+__wrap_hash_equal(const void *a, size_t na, const void *b, size_t nb)
+{
+	comparisons++;
+	return __real_hash_equal(a, na, b, nb);
+}
 
 static unsigned
 match(const char *text, const char *value)
@@ -116,6 +129,23 @@ test_limits(void **state)
 	refused(file, n + sizeof(ONE) - 1, "more than");
 }
 
+/* Wherever the right line is, and if there is none, every line is compared, in constant time.
+ */
+static void
+test_all_lines_are_compared(void **state)
+{
+	static const char *const values[] = {
+	    ONE, TWO, "third-secret-012345", "none of them", ""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		comparisons = 0;
+		assert_int_equal(match(ONE "\n" TWO "\nthird-secret-012345\n", values[i]),
+		    i < 3 ? i + 1 : 0);
+		assert_int_equal(comparisons, 3);
+	}
+}
+
 int
 main(void)
 {
@@ -124,6 +154,7 @@ main(void)
 	    cmocka_unit_test(test_line_ends),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_all_lines_are_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
