@@ -13,7 +13,7 @@ from chain import HEADER, IS_ROOT, SECRET, guid
 from servers import BEARER, HOST, MAX_BODY, SERVER_BODY
 
 REJECTED_LIMIT = 5  # so many rows below are kept in rejected
-QUEUE_LIMIT = 12    # and so many in new
+QUEUE_LIMIT = 13    # and so many in new
 SPOOL = "rejected_limit = %d\nqueue_limit = %d" % (REJECTED_LIMIT, QUEUE_LIMIT)
 
 
@@ -35,17 +35,22 @@ class Row:
     not the same for all, or None: the request is cut off.  json: of the
     answer to a success.  new, rejected: so many more files there.  itself: way, or its
     beginning, -> statuses that the web server may answer with before it asks the receiver.
+    bearer: makes the token to send.  The rest is what is asked of Site.post, or head, raw lines.
     """
 
     def __init__(self, what, status, body, json=None, new=0, rejected=0, itself=None,
-                 before=None, after=None, head=None, **request):
+                 before=None, after=None, head=None, bearer=None, **request):
         self.what, self.status, self.body, self.json = what, status, body, json
         self.new, self.rejected, self.itself = new, rejected, itself or {}
-        self.before, self.after, self.head, self.request = before, after, head, request
+        self.before, self.after, self.head, self.bearer = before, after, head, bearer
+        self.request = request
 
     def send(self, site):
         if self.head is not None:
             return site.talk([h.format(n=len(self.body)) for h in self.head], self.body)
+        if self.bearer is not None:
+            token = {"Authorization": "Bearer " + self.bearer(site.issuer)}
+            return site.post(self.body, headers=token, **self.request)
         return site.post(self.body, **self.request)
 
 
@@ -86,7 +91,16 @@ ROWS = [
     Row("with a query", 200, GOOD, ok("duplicate", 1), path="/arken/acme?a=b&c=%2F"),
     Row("a header in Authorization", 200, event(4), ok("accepted", 4), new=1,
         path="/arken/bearer", secret=None, headers={"Authorization": BEARER}),
+    Row("a bearer token", 200, event(8), ok("accepted", 8), new=1, path="/arken/oidc",
+        secret=None, bearer=lambda issuer: issuer.token()),
+    Row("a bearer token of nearly 8 KiB", 200, event(8), ok("duplicate", 8),
+        path="/arken/oidc", secret=None, bearer=lambda issuer: issuer.token(more="x" * 5500)),
     # credentials
+    Row("a bearer token, its signature changed", 401, GOOD, path="/arken/oidc", secret=None,
+        bearer=lambda issuer: issuer.token()[:-8] + "AAAAAAAA"),
+    Row("a bearer token for somebody else", 401, GOOD, path="/arken/oidc", secret=None,
+        bearer=lambda issuer: issuer.token(aud="https://elsewhere.example.com/")),
+    Row("no bearer token", 401, GOOD, path="/arken/oidc", secret=None),
     Row("no credentials", 401, GOOD, secret=None),
     Row("wrong credentials", 401, GOOD, secret=SECRET + "x"),
     Row("an empty credential", 401, GOOD, secret=""),

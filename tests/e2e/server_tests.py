@@ -69,26 +69,45 @@ def nobody_else_connects(way):
             tap.same((mode.st_mode & 0o7777, mode.st_uid, mode.st_gid), (0o660, 0, WEB_GROUP))
 
 
-def receivers_below(pid, program=RECEIVER):
-    """The receivers that a process started, itself or by a helper of its own."""
-    parents = {}
+def parent_of(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rpartition(")")[2].split()[1])
+
+
+def parents():
+    """Of every process."""
+    out = {}
     for name in os.listdir("/proc"):
         try:
-            with open("/proc/%s/stat" % int(name)) as f:
-                parents[int(name)] = int(f.read().rpartition(")")[2].split()[1])
+            out[int(name)] = parent_of(int(name))
         except (ValueError, OSError):
-            continue
-    out = []
-    for child in parents:
-        at = child
-        while at in parents and at != pid:
-            at = parents[at]
-        try:
-            if at == pid and os.readlink("/proc/%d/exe" % child) == program:
-                out.append(child)
-        except OSError:
-            continue
+            continue  # no process, or none any more
     return out
+
+
+def runs(pid, program):
+    try:
+        return os.readlink("/proc/%d/exe" % pid) == program
+    except OSError:
+        return False
+
+
+def receivers_below(pid):
+    """The receivers that a process started, itself or by a helper of its own."""
+    above, out = parents(), []
+    for child in above:
+        at = child
+        while at in above and at != pid:
+            at = above[at]
+        if at == pid and runs(child, RECEIVER):
+            out.append(child)
+    return out
+
+
+def child_of(pid, program):
+    """The process of this program that a process started itself."""
+    (child,) = [c for c, parent in parents().items() if parent == pid and runs(c, program)]
+    return child
 
 
 def the_receiver_dies(way):

@@ -10,22 +10,21 @@ the spool's; the socket is made as etc/arken-fcgi.socket says, by root, for the
 group of the web server, and handed to the receiver as standard input.  Each
 server listens on a loopback address that belongs to this process alone.
 """
+import base64
 import collections
 import http.client
 import itertools
 import json
 import os
 import re
-import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 
 import chain
 import tap
-from chain import BUILD, Chain, Failure, IS_ROOT, Process, RECEIVER, RECEIVER_USER, WAIT, guid
+from chain import BUILD, Chain, Failure, IS_ROOT, Process, RECEIVER, RECEIVER_USER, WAIT
 
 WEB_USER, WEB_GROUP, STRANGER = 64013, 64014, 64015
 HOST = "webhook.example.com"
@@ -35,6 +34,8 @@ MAX_BODY = 10 << 20    # the default of the configuration
 SERVER_BODY = 11 << 20  # what the configurations of www/ let pass
 # A secret that arrives only if Authorization arrives whole.
 BEARER = "Bearer " + "eyJhbGciOiJFUzI1NiJ9." + "Abc_-9" * 160 + ".sIg-_0~+/=="
+
+ISSUER, AUDIENCE = "https://id.example.com/", "https://%s/arken" % HOST
 
 _ports = itertools.count(8443)
 
@@ -286,7 +287,7 @@ class Site(Chain):
         self.threads, self.prefix, self.receiver_user = threads, list(prefix), receiver_user
         self.address, self.port = loopback(), next(_ports)
         self.port6 = 20000 + (os.getpid() * 8 + self.port) % 40000
-        self.extra["more"] = BEARER_ACCOUNT.format(dir=self.dir) + self.extra["more"]
+        self.extra["more"] = MORE_ACCOUNTS.format(dir=self.dir) + self.extra["more"]
 
     def sock(self, i=0):
         return self.dir + "/run/arken.sock"
@@ -299,6 +300,8 @@ class Site(Chain):
                 raise tap.Skip("%s is not installed" % part)
         super()._start()
         self.write("etc/bearer.secret", BEARER + "\n", 0o640, 0)
+        self.issuer = Issuer(self.dir + "/etc")
+        self.write("var/spool/keys/oidc.json", self.issuer.keys(), 0o640, chain.DAEMON_USER)
         self._web_certificate()
         self.folder("web", mode=0o700)
         if isinstance(self.way, ApacheFcgid):
@@ -404,12 +407,50 @@ class Site(Chain):
         return self.talk(head, body or b"")
 
 
-BEARER_ACCOUNT = """
+MORE_ACCOUNTS = """
 [account bearer]
 path = /arken/bearer
 secret_header = Authorization
 secret_file = {dir}/etc/bearer.secret
-"""
+[account oidc]
+path = /arken/oidc
+issuer = %s
+audience = %s
+""" % (ISSUER, AUDIENCE)
+
+
+def base64url(octets):
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+class Issuer:
+    """An issuer of bearer tokens that is a key only: no server, openssl signs."""
+
+    def __init__(self, folder):
+        self.key = folder + "/issuer.key"
+        subprocess.run(["openssl", "genrsa", "-out", self.key, "2048"], check=True,
+                       capture_output=True)
+
+    def keys(self):
+        said = subprocess.run(["openssl", "rsa", "-in", self.key, "-noout", "-modulus"],
+                              check=True, capture_output=True, text=True).stdout
+        modulus = bytes.fromhex(said.strip().partition("=")[2])
+        now = int(time.time() * 1000)
+        # exactly as the daemon writes it
+        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one", "e": "AQAB",
+               "n": base64url(modulus)}
+        return json.dumps({"version": 1, "issuer": ISSUER, "fetched": now, "tried": now,
+                           "jwks": {"keys": [key]}}, separators=(",", ":")) + "\n"
+
+    def token(self, **more):
+        now = int(time.time())
+        head = {"alg": "RS256", "typ": "at+jwt", "kid": "one"}
+        claims = dict({"iss": ISSUER, "aud": AUDIENCE, "sub": "arken", "iat": now,
+                       "exp": now + 600}, **more)
+        text = ".".join(base64url(json.dumps(part).encode()) for part in (head, claims))
+        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key],
+                                   input=text.encode(), check=True, capture_output=True).stdout
+        return text + "." + base64url(signature)
 
 
 def chunks(body, size=65521):

@@ -9,6 +9,7 @@ lets it do.
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import server_tests
 import tap
 from answers_table import event
 from chain import BUILD, Chain, Failure, GROUP, IS_ROOT, RECEIVER, RECEIVER_USER, SPOOLD
-from servers import Site, WEB_GROUP, installed, read
+from servers import Site, installed, read
 
 TESTS = []
 NOBODYS = 33  # www-data
@@ -240,8 +241,7 @@ def the_receiver_needs_no_more():
         strace = s.start_receiver()
         answers_table.run(s, "nginx-keep")
         # strace ends with the program
-        (pid,) = server_tests.receivers_below(strace.pid)
-        os.kill(pid, 15)
+        os.kill(server_tests.child_of(strace.pid, RECEIVER), signal.SIGTERM)
         tap.same(strace.p.wait(chain.WAIT), 0)
         lines = traced(out)
         check_calls("arken-fcgi.service", lines)
@@ -266,8 +266,7 @@ def the_daemon_needs_no_more():
         c.sandbox.emit("all")
         c.sandbox.quiet()
         c.wait_until_settled(c.sandbox.stats()["events"])
-        (pid,) = server_tests.receivers_below(strace.pid, SPOOLD)
-        os.kill(pid, 15)
+        os.kill(server_tests.child_of(strace.pid, SPOOLD), signal.SIGTERM)
         tap.same(strace.p.wait(chain.WAIT), 0)
         strace.end()
         check_calls("spoold.service", traced(out))
