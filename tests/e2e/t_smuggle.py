@@ -16,12 +16,13 @@ import time
 
 import tap
 from chain import Failure, HEADER, SECRET, guid
-from servers import HOST, Site
+from servers import BEARER, HOST, Site
 
 TESTS = []
 ANSWER = 3   # seconds for an answer, before a case is left to the server's own time limits
 BOUND = 50   # seconds until each connection has to have ended
 NO, MAY = "no", "may"  # must not be accepted; may be, as it is
+CANARIES = (SECRET.encode(), BEARER.split(".")[1].encode())
 OTHER = "a-secret-that-is-none"
 
 CRED = "%s: %s" % (HEADER, SECRET)
@@ -163,7 +164,13 @@ def credentials(n):
     out = [(k, NO, raw(v + rest, b)) for k, v in forms.items()]
     te = [TYPE, "Transfer-Encoding: chunked"]
     end = ("0\r\n%s\r\n\r\n" % CRED).encode()
+    bearer = "POST /arken/bearer HTTP/1.1"
+    auth = "Authorization: " + BEARER
     return out + [
+        ("a bearer", MAY, raw([auth] + rest, b, bearer)),
+        ("a bearer twice", NO, raw([auth, auth] + rest, b, bearer)),
+        ("a bearer for another account", NO, raw([auth] + rest, b)),
+        ("a bearer in the query", NO, raw(rest, b, "POST /arken/bearer?access_token=x HTTP/1.1")),
         ("in the trailer", NO, raw(te + ["Trailer: " + name], chunk(b) + end)),
         ("in the query", NO, raw(rest, b, "POST /arken/acme?%s=%s HTTP/1.1" % (name, SECRET))),
         ("an alias alone", MAY, raw(["%s: %s" % (name.replace("-", "_"), SECRET)] + rest, b)),
@@ -314,7 +321,7 @@ def through(way):
         tap.same({guid(c.n + 1) for c in cases} - events, set(), "good ones that are missing")
         tap.same(len(s.names("rejected")) <= len(cases), True)
         for c in cases:
-            assert SECRET.encode() not in c.out, c.name
+            assert not any(secret in c.out for secret in CANARIES), c.name
         if not s.fcgi[0].alive():
             raise Failure("the receiver ended")
         check_logs(s)
@@ -327,11 +334,13 @@ def check_logs(s):
             with open(path, "rb") as f:
                 data = f.read()
             # one case has it in its query, which an access log shows
-            assert path.endswith("access.log") or SECRET.encode() not in data, path
+            assert path.endswith("access.log") or CANARIES[0] not in data, path
+            assert CANARIES[1] not in data, path
     for base, _, names in os.walk(s.spool):
         for name in names:
             with open(os.path.join(base, name), "rb") as f:
-                assert SECRET.encode() not in f.read(), name
+                data = f.read()
+            assert not any(secret in data for secret in CANARIES), name
 
 
 def test(way):

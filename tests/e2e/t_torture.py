@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 """t_torture - a short pass of tests/torture: each technique, points drawn by SEED.
 
-All of the points: make torture.
+All of the points: make torture.  That these find mistakes: make torture-plants.
 """
 import os
 import random
