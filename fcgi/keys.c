@@ -45,6 +45,8 @@ struct issuer {               /* of one account */
 	int64_t asked;          /* clk_mono of the last file made in ask */
 	int64_t patience;       /* clk_mono before which nobody waits; 0: somebody may */
 	bool ask_failed;        /* it was said */
+	bool passing;           /* the file could not be read just then */
+	bool again;             /* so read it, even if it is the same */
 };
 
 struct keys {
@@ -153,10 +155,10 @@ issuer_take(struct keys *k, struct issuer *i, const struct keyfile *f, struct er
 }
 
 /*
- * Read the file if it is another than was read last.  One that is gone or no good changes
- * nothing: said once, and the keys known stay valid.
+ * Read the file if it is another than was read last; true: it is.  One that is gone or no good
+ * changes nothing: said once, and the keys known stay valid.
  */
-static void
+static bool
 issuer_look(struct keys *k, struct issuer *i)
 {
 	struct stamp now = stamp_of(k->keys_dir, i->file);
@@ -164,21 +166,33 @@ issuer_look(struct keys *k, struct issuer *i)
 	struct err e = {0};
 	enum rc rc;
 
-	i->looked = clk_mono();
-	if (stamp_equal(&now, &i->stamp))
-		return;
+	if (stamp_equal(&now, &i->stamp) && !i->again)
+		return false;
 	i->stamp = now;
+	i->again = false;
 	i->patience = 0; /* the daemon does something */
 	if (!now.there)
-		return;
+		return true;
 	if ((rc = keyfile_read(k->keys_dir, i->account->name, &f, &e)) == RC_OK)
 		rc = issuer_take(k, i, &f, &e);
-	if (rc == RC_LATER || rc == RC_FULL)
-		i->stamp = (struct stamp){0}; /* the same file may be read the next time */
+	i->passing = rc == RC_LATER || rc == RC_FULL;
 	if (rc != RC_OK)
 		log_put(LOG_ERROR, "issuer's keys not read", "account", i->account->name,
 		    "reason", e.text, LOG_END);
 	keyfile_free(&f);
+	return true;
+}
+
+/* The look that comes by itself.  What failed for the moment is tried once more with it. */
+static void
+issuer_refresh(struct keys *k, struct issuer *i)
+{
+	if (clk_mono() - i->looked < KEYS_RECHECK)
+		return;
+	i->looked = clk_mono();
+	i->again = i->passing;
+	i->passing = false;
+	(void)issuer_look(k, i);
 }
 
 static bool
@@ -242,7 +256,7 @@ issuer_wait(struct keys *k, struct issuer *i, const struct stamp *before)
 		news = !stamp_equal(&now, before);
 	}
 	pthread_mutex_lock(&i->lock);
-	issuer_look(k, i);
+	(void)issuer_look(k, i);
 	if (!news)
 		i->patience = clk_mono() + KEYS_FRESH;
 	pthread_mutex_unlock(&i->lock);
@@ -256,8 +270,7 @@ keys_current(struct keys *k, size_t account)
 	uint64_t number;
 
 	pthread_mutex_lock(&i->lock);
-	if (clk_mono() - i->looked >= KEYS_RECHECK)
-		issuer_look(k, i);
+	issuer_refresh(k, i);
 	number = issuer_usable(i) ? i->set->number : 0;
 	pthread_mutex_unlock(&i->lock);
 	return number;
@@ -301,12 +314,18 @@ keys_verify(struct keys *k, size_t account, const char *token, size_t n, const s
 {
 	struct issuer *i = &k->issuers[account];
 	struct attempt a;
-	bool wait;
+	bool news, wait;
 	enum rc rc;
 
 	*set = 0;
 	(void)keys_current(k, account);
 	if ((rc = verify_now(i, token, n, t, set, &a, e)) != RC_GONE)
+		return rc;
+	/* The file may be another since the last look. */
+	pthread_mutex_lock(&i->lock);
+	news = issuer_look(k, i) || !stamp_equal(&i->stamp, &a.stamp);
+	pthread_mutex_unlock(&i->lock);
+	if (news && (rc = verify_now(i, token, n, t, set, &a, e)) != RC_GONE)
 		return rc;
 	if (!a.fresh) {
 		pthread_mutex_lock(&i->lock);
@@ -334,7 +353,8 @@ issuer_open(struct keys *k, struct issuer *i, const struct conf_account *a, stru
 	(void)snprintf(i->ask, sizeof(i->ask), "%s%s", KEYS_ASK, a->name);
 	i->account = a;
 	pthread_mutex_lock(&i->lock);
-	issuer_look(k, i);
+	i->looked = clk_mono();
+	(void)issuer_look(k, i);
 	pthread_mutex_unlock(&i->lock);
 	return RC_OK;
 }

@@ -8,6 +8,8 @@
  * ask/keys.ACCOUNT, of which there is never more than one.  The last good set stays valid, for
  * keys_max_age at most, whatever happens to the file.
  *
+ * A file is looked at every KEYS_RECHECK, and before a token is said to name no key of it.
+ *
  * One request at a time waits for keys, in the whole process and for KEYS_WAIT at most; it
  * goes on as soon as they are there.  A daemon that did not answer it is not waited for again
  * for KEYS_FRESH, nor one that has just asked the issuer: so a flood of unknown keys costs a
@@ -24,7 +26,7 @@
 #include "err.h"
 #include "jwt.h"
 
-#define KEYS_RECHECK CLK_SECOND      /* a file is looked at once in this time, at most */
+#define KEYS_RECHECK CLK_SECOND      /* a file is looked at anew after this time */
 #define KEYS_FRESH (60 * CLK_SECOND) /* an issuer is asked once in this time, at most */
 #define KEYS_WAIT 2000               /* milliseconds that a request waits for keys */
 #define KEYS_STEP 10                 /* milliseconds between two looks while it waits */

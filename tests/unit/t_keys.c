@@ -44,6 +44,20 @@ static char lines[65536];
 static size_t lines_len;
 static pthread_mutex_t lines_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static unsigned failing_reads; /* of the next so many */
+
+enum rc __real_keyfile_read(int at, const char *account, struct keyfile *out, struct err *e);
+enum rc __wrap_keyfile_read(int at, const char *account, struct keyfile *out, struct err *e);
+
+enum rc
+__wrap_keyfile_read(int at, const char *account, struct keyfile *out, struct err *e)
+{
+	if (failing_reads == 0)
+		return __real_keyfile_read(at, account, out, e);
+	failing_reads--;
+	return err_set(e, RC_LATER, "no descriptor left");
+}
+
 static int64_t
 test_wall(void)
 {
@@ -195,9 +209,8 @@ noticed(void **state)
 	open_keys(1);
 	assert_int_equal(verify(0), RC_LATER);
 	write_keys(1, ISS, START, START);
-	assert_int_equal(verify(0), RC_LATER); /* looked at a moment ago */
-	pass(KEYS_RECHECK);
-	assert_int_equal(verify(0), RC_OK);
+	assert_int_equal(keys_current(keys, 0), 0); /* looked at a moment ago */
+	assert_int_equal(verify(0), RC_OK);         /* but for this one once more */
 	assert_int_not_equal(first = keys_current(keys, 0), 0);
 	assert_int_equal(times("issuer's keys read"), 1);
 	assert_non_null(strstr(lines, "account=acme usable=1 skipped=\"other-kty 1\""));
@@ -219,6 +232,46 @@ noticed(void **state)
 	pass(KEYS_RECHECK);
 	assert_int_equal(verify(0), RC_DENIED);
 	assert_int_equal(verify(1), RC_OK);
+}
+
+/* Keys that were just fetched, and then once more: the second file is not missed. */
+static void
+noticed_at_once(void **state)
+{
+	(void)state;
+	write_keys(1, ISS, START, START);
+	open_keys(1);
+	assert_int_equal(verify(1), RC_DENIED);
+	write_keys(3, ISS, START, START);
+	assert_int_equal(verify(1), RC_OK);
+	/* Nor one that says they are not fresh after all. */
+	write_keys(1, ISS, START - KEYS_FRESH, START);
+	pass(KEYS_RECHECK);
+	assert_int_not_equal(keys_current(keys, 0), 0);
+	write_keys(1, ISS, START + KEYS_RECHECK, START);
+	assert_int_equal(verify(1), RC_DENIED);
+	write_keys(1, ISS, START - KEYS_FRESH, START);
+	assert_int_equal(verify(1), RC_LATER);
+}
+
+/* A file that cannot be read for the moment is read later, and not by every request. */
+static void
+read_later(void **state)
+{
+	(void)state;
+	write_keys(1, ISS, START, START);
+	failing_reads = 2;
+	open_keys(1);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(verify(0), RC_LATER);
+	assert_int_equal(times("issuer's keys not read"), 1);
+	pass(KEYS_RECHECK);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(verify(0), RC_LATER);
+	assert_int_equal(times("issuer's keys not read"), 2);
+	pass(KEYS_RECHECK);
+	assert_int_equal(verify(0), RC_OK);
+	assert_int_equal(times("issuer's keys not read"), 2);
 }
 
 /* What is no good is said once, and what was good stays. */
@@ -560,9 +613,10 @@ free_tokens(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(none_at_all), TEST(noticed), TEST(last_good),
-	    TEST(whose_fault), TEST(wrong_signature), TEST(cannot_ask), TEST(comes_in_time),
-	    TEST(one_waits), TEST(alone_nobody_waits), TEST(exchanged)};
+	const struct CMUnitTest tests[] = {TEST(none_at_all), TEST(noticed),
+	    TEST(noticed_at_once), TEST(read_later), TEST(last_good), TEST(whose_fault),
+	    TEST(wrong_signature), TEST(cannot_ask), TEST(comes_in_time), TEST(one_waits),
+	    TEST(alone_nobody_waits), TEST(exchanged)};
 
 	return cmocka_run_group_tests(tests, make_tokens, free_tokens);
 }
