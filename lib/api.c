@@ -328,15 +328,59 @@ api_link(const struct conf *c, const struct event *ev, const struct json *answer
 		if (search(answer, g, url, &denied, &left, e))
 			return RC_OK;
 		url[0] = '\0';
-		if (denied)
-			return RC_DENIED;
-		return err_set(e, RC_GONE, "the answer has no link to a document");
+		if (!denied)
+			return err_set(e, RC_GONE, "the answer has no link to a document");
+		err_prefix(e, "the answer has no link to a host of documents");
+		return RC_GONE;
 	}
 	if ((text = json_string(json_at(answer, cb->link))) == NULL)
 		return err_set(e, RC_GONE, "the answer has no text at %.100s", cb->link);
 	if (!http_mend(text, url, HTTP_URL) || !http_url(url, &u))
 		return err_set(e, RC_DENIED, "the text at %.100s is not a URL", cb->link);
 	return guard_url(g, u.scheme, u.host, u.port, u.userinfo, e);
+}
+
+/* The time of the last change; false: it does not say. */
+static bool
+updated_on(const struct conf_callback *cb, const struct json *record, int64_t *ms)
+{
+	const struct json *v = cb != NULL && cb->updated != NULL
+				   ? json_at(record, cb->updated)
+				   : json_member(record, "updatedOn");
+	const char *text = json_string(v);
+
+	return text != NULL && clk_parse(text, ms);
+}
+
+bool
+api_is_older(const struct conf *c, const struct event *ev, const struct json *kept,
+    const struct json *answer)
+{
+	const struct conf_callback *cb = conf_callback(c, ev->category, ev->type);
+	int64_t then, now;
+
+	return updated_on(cb, kept, &then) && updated_on(cb, answer, &now) && now < then;
+}
+
+void
+api_read_object(const struct conf *c, const struct json *body, struct event *ev)
+{
+	const struct conf_callback *cb = conf_callback(c, ev->category, ev->type);
+	const char *text;
+	char *hash = ev->document_hash;
+
+	if (cb == NULL || cb->object == NULL)
+		return;
+	text = json_text(json_at(body, cb->object));
+	if (!name_hash_ok(text))
+		return;
+	if (str_eq(ev->category, "Client"))
+		hash = ev->client_hash;
+	else if (str_eq(ev->category, "User"))
+		hash = ev->user_hash;
+	else if (str_eq(ev->category, "Account"))
+		hash = ev->account_hash;
+	(void)!str_copy(hash, NAME_HASH, text);
 }
 
 /* "20260305T101112Z" as Amazon writes it. */

@@ -41,11 +41,23 @@ bool api_is_delete(const struct event *ev) MUST_CHECK;
 
 /*
  * The document's link in an answer: at the configured pointer, else the first https URL whose
- * host is on the allow-list.  RC_GONE: none.  RC_DENIED: there is one, and the guard refuses
- * it.
+ * host is on the allow-list.  RC_GONE: there is none, in whatever place.  RC_DENIED: what
+ * stands at the pointer is no URL, or one that the guard refuses.
  */
 enum rc api_link(const struct conf *c, const struct event *ev, const struct json *answer,
     const struct guard *g, char url[HTTP_URL], struct err *e) MUST_CHECK;
+
+/*
+ * Is an answer of the API older than the record that is kept?  false: not, or nobody can tell.
+ */
+bool api_is_older(const struct conf *c, const struct event *ev, const struct json *kept,
+    const struct json *answer) MUST_CHECK;
+
+/*
+ * Where the configuration says where in an event the object's hash id stands, read that too: it
+ * comes before all other places.
+ */
+void api_read_object(const struct conf *c, const struct json *body, struct event *ev);
 
 /* When a presigned link ends (X-Amz-Date and X-Amz-Expires, or Expires), in milliseconds; 0: it
  * does not say. */

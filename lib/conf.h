@@ -22,8 +22,10 @@
 
 struct conf_callback { /* [callback Category] or [callback Category.Type] */
 	char *kind;
-	char *get;  /* path and query below the API base, with {placeholders}, or NULL */
-	char *link; /* JSON Pointer to the link in the answer, or NULL */
+	char *get;     /* path and query below the API base, with {placeholders}, or NULL */
+	char *link;    /* JSON Pointer to the link in the answer, or NULL */
+	char *updated; /* JSON Pointer to the time of the last change in the answer, or NULL */
+	char *object;  /* JSON Pointer to the object's hash id in the event, or NULL */
 };
 
 enum conf_on_delete { CONF_KEEP, CONF_REMOVE };

@@ -279,6 +279,15 @@ const struct conf_key conf_keys[] = {
     {CALLBACK, "link", CONF_T_POINTER, IN_CALLBACK(link),
 	.otherwise = "the first https URL on a host of document_hosts", .example = "/data/url",
 	.help = "Where in the API's answer the link to the document stands."},
+    {CALLBACK, "updated", CONF_T_POINTER, IN_CALLBACK(updated), .otherwise = "/updatedOn",
+	.example = "/data/changed",
+	.help =
+	    "Where in the API's answer the time of the record's last change stands. An answer "
+	    "that is older than the record in the store does not replace it."},
+    {CALLBACK, "object", CONF_T_POINTER, IN_CALLBACK(object),
+	.otherwise = "the member, property or parameter of the kind's name",
+	.example = "/data/id",
+	.help = "Where in the event the hash id of the object that it is about stands."},
 };
 
 const size_t conf_nkeys = sizeof(conf_keys) / sizeof(conf_keys[0]);

@@ -259,6 +259,22 @@ clear_place(int dir, struct err *e)
 }
 
 enum rc
+store_read_record(struct store *st, const struct store_place *at, struct buf *b, struct err *e)
+{
+	enum rc rc;
+	int fd;
+
+	if ((rc = open_place(st, at, false, &fd, e)) != RC_OK)
+		return rc;
+	if (io_exists(fd, GRAVE))
+		rc = err_set(e, RC_GONE, "the object was deleted before");
+	else
+		rc = io_read_file(fd, RECORD, b, e);
+	io_close(&fd);
+	return rc;
+}
+
+enum rc
 store_tombstone(struct store *st, const struct store_place *at, const char *event, int64_t now,
     bool clear, struct err *e)
 {

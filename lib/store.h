@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "err.h"
 #include "hash.h"
 #include "name.h"
@@ -65,6 +66,10 @@ void store_close(struct store **st);
 /* Keep a record verbatim.  RC_GONE: the object has a tombstone, nothing was written. */
 enum rc store_record(struct store *st, const struct store_place *at, const char *body, size_t n,
     struct err *e) MUST_CHECK;
+
+/* The record that is kept, appended to b.  RC_GONE: none, or the object has a tombstone. */
+enum rc store_read_record(
+    struct store *st, const struct store_place *at, struct buf *b, struct err *e) MUST_CHECK;
 
 /*
  * Leave a tombstone: the object was deleted at the vendor.  With clear, whatever else is there

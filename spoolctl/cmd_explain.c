@@ -41,6 +41,7 @@ static const struct {
     {"taken", "spoold took it from the queue"},
     {"callback", "asked the API"},
     {"record", "the record is in the store"},
+    {"shared", "what was asked for another event of this record is good for this one"},
     {"relink", "the document's link was refused: asking for another"},
     {"document", "the document is in the store"},
     {"later", "put off"},

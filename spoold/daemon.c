@@ -24,6 +24,7 @@
 #include "park.h"
 #include "purge.h"
 #include "setup.h"
+#include "share.h"
 #include "str.h"
 #include "work.h"
 
@@ -197,7 +198,7 @@ start_due(struct daemon *d)
 	struct job *job;
 
 	for (unsigned n = 0; n < STARTS && has_turn(d, job = jobs_first(d->jobs), now);) {
-		if (!park_pass(d, job, now))
+		if (!park_pass(d, job, now) || share_waits(d, job))
 			continue;
 		n++;
 		if (job->retry.interruptions >= CONDEMNED) {

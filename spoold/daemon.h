@@ -39,6 +39,7 @@ struct daemon {
 	int stop;           /* readable: stop */
 	struct work *first; /* tries under way, a list */
 	unsigned running;
+	uint64_t clock;    /* counts calls and events as they come, to tell which came first */
 	struct job *alone; /* runs by itself, because it was interrupted before */
 	bool cur_more;     /* cur holds events that found no room in memory */
 	bool more;         /* new holds events that found no room in memory */

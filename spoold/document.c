@@ -20,6 +20,7 @@
 #include "lane.h"
 #include "log.h"
 #include "park.h"
+#include "share.h"
 #include "sniff.h"
 #include "step.h"
 #include "str.h"
@@ -292,6 +293,7 @@ finished(void *arg)
 	} else {
 		tell(w);
 		lane_leave(w); /* what is left has nothing to do with downloads */
+		share_result(w, SHARE_FETCHED, "record and document are in the store");
 		handover_start(w, rc == RC_EXISTS ? "the same document was in the store already"
 						  : "record and document are in the store");
 	}
@@ -345,6 +347,8 @@ confirmed(void *arg)
 
 	w->on_pool = false;
 	lane_leave(w);
+	if (w->pool_rc == RC_OK)
+		share_result(w, SHARE_FETCHED, "record and document are in the store");
 	if (w->pool_rc == RC_OK)
 		handover_start(w, "this version of the document was in the store");
 	else

@@ -149,6 +149,7 @@ adopt(struct daemon *d, const char *name, int64_t since, bool noted)
 	if (rc != RC_OK)
 		return false;
 	job->seen = true;
+	job->known = ++d->clock;
 	job->since = since;
 	if (noted)
 		load_note(d, job);

@@ -52,7 +52,48 @@ job_free(struct job *job)
 	if (job->link != NULL)
 		explicit_bzero(job->link, strlen(job->link)); /* it carries its own authority */
 	free(job->link);
+	share_drop(&job->share);
 	free(job);
+}
+
+void
+share_drop(struct share **s)
+{
+	if (*s != NULL && --(*s)->refs == 0)
+		free(*s);
+	*s = NULL;
+}
+
+void
+job_share(struct job *job, struct share *s)
+{
+	s->refs++;
+	share_drop(&job->share);
+	job->share = s;
+}
+
+void
+job_list_add(struct job_list *l, struct job *job)
+{
+	job->blocked = NULL;
+	if (l->last != NULL)
+		l->last->blocked = job;
+	else
+		l->first = job;
+	l->last = job;
+}
+
+void
+job_list_append(struct job_list *l, struct job_list *other)
+{
+	if (other->first == NULL)
+		return;
+	if (l->last != NULL)
+		l->last->blocked = other->first;
+	else
+		l->first = other->first;
+	l->last = other->last;
+	*other = (struct job_list){NULL, NULL};
 }
 
 void
@@ -173,11 +214,27 @@ jobs_wait(struct jobs *j, struct job *job)
 }
 
 void
+jobs_release(struct jobs *j, struct job_list *l)
+{
+	struct job *job = l->first;
+
+	if (job == NULL)
+		return;
+	if ((l->first = job->blocked) == NULL)
+		l->last = NULL;
+	job->blocked = NULL;
+	job_list_append(&job->behind, l);
+	job->due = 0;
+	jobs_wait(j, job);
+}
+
+void
 jobs_remove(struct jobs *j, struct job *job)
 {
 	struct job **at = &j->bucket[slot(j, job->name)];
 
 	jobs_begin(j, job);
+	jobs_release(j, &job->behind);
 	while (*at != job)
 		at = &(*at)->chain;
 	*at = job->chain;

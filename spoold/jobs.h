@@ -15,6 +15,22 @@
 #include "retry.h"
 
 struct work;
+struct job;
+
+struct job_list { /* in order, linked by blocked */
+	struct job *first, *last;
+};
+
+/* What a call brought, for the events that came before it (share). */
+enum share_kind { SHARE_NOTHING, SHARE_FETCHED, SHARE_GONE, SHARE_NEVER };
+
+struct share {
+	unsigned refs;
+	enum share_kind kind;
+	uint64_t way; /* how was asked */
+	char by[NAME_SIZE];
+	char why[RETRY_TEXT];
+};
 
 struct job {
 	char name[NAME_SIZE];
@@ -29,7 +45,11 @@ struct job {
 	bool seen;          /* the last scan found its file */
 	size_t at;          /* place in the heap, while waiting */
 	struct job *chain;
-	struct job *blocked; /* the next that waits for the same try, or for a lane */
+	uint64_t known;         /* when we came to know of it, by daemon.clock */
+	uint64_t key;           /* whose record it is about, 0: not looked at yet */
+	struct job *blocked;    /* the next that waits for the same try, or for a lane */
+	struct job_list behind; /* those that wait until this one has been tried */
+	struct share *share;    /* NULL: none */
 };
 
 #define JOBS_NOWHERE ((size_t)-1) /* at of a job that is not waiting */
@@ -43,6 +63,8 @@ void jobs_free(struct jobs **j);
 /* RC_EXISTS: it is there (and *out is it).  RC_FULL: the limit.  RC_LATER: no memory. */
 enum rc jobs_add(struct jobs *j, const char *name, struct job **out, struct err *e) MUST_CHECK;
 struct job *jobs_find(const struct jobs *j, const char *name);
+
+/* Those behind it go on. */
 void jobs_remove(struct jobs *j, struct job *job);
 
 size_t jobs_count(const struct jobs *j);
@@ -55,6 +77,18 @@ struct job *jobs_first(const struct jobs *j);
  * for a try. */
 void jobs_wait(struct jobs *j, struct job *job);
 void jobs_begin(struct jobs *j, struct job *job);
+
+void job_list_add(struct job_list *l, struct job *job);
+
+/* All of the other list, which is empty then. */
+void job_list_append(struct job_list *l, struct job_list *other);
+
+/* The first of the list is due now, and the others wait behind it; the list is empty then. */
+void jobs_release(struct jobs *j, struct job_list *l);
+
+/* The job holds s, besides whoever does already, instead of what it held before. */
+void job_share(struct job *job, struct share *s);
+void share_drop(struct share **s);
 
 /* Call fn for every job; fn may remove the one it is given, and no other. */
 void jobs_each(struct jobs *j, void (*fn)(struct job *, void *), void *arg);

@@ -13,6 +13,7 @@
 #include "handover.h"
 #include "log.h"
 #include "park.h"
+#include "share.h"
 #include "step.h"
 #include "str.h"
 #include "token.h"
@@ -126,14 +127,35 @@ step_link(struct work *w)
 	}
 }
 
+/* Does the store have a newer record than the API gave us? */
+static bool
+is_older(struct work *w, const struct store_place *at)
+{
+	struct buf kept = BUF_INIT(w->d->conf->daemon.max_record);
+	struct json *old = NULL, *new = NULL;
+	bool older;
+
+	older = store_read_record(w->d->store, at, &kept, NULL) == RC_OK &&
+		json_parse(buf_text(&kept), kept.n, &old, NULL) == RC_OK &&
+		json_parse(buf_text(&w->record), w->record.n, &new, NULL) == RC_OK &&
+		api_is_older(w->d->conf, &w->ev, old, new);
+	json_free(&old);
+	json_free(&new);
+	buf_free(&kept);
+	return older;
+}
+
 static void
 record_on_pool(void *arg)
 {
 	struct work *w = arg;
 	struct store_place at = step_place(w);
 
-	w->pool_rc = store_record(
-	    w->d->store, &at, buf_text(&w->record), w->record.n, &w->pool_err);
+	if (is_older(w, &at))
+		w->pool_rc = RC_EXISTS;
+	else
+		w->pool_rc = store_record(
+		    w->d->store, &at, buf_text(&w->record), w->record.n, &w->pool_err);
 }
 
 static void
@@ -143,18 +165,22 @@ recorded(void *arg)
 
 	w->on_pool = false;
 	if (w->pool_rc == RC_GONE) {
+		share_result(w, SHARE_GONE, "the object was deleted before this event");
 		work_finish(w, SPOOL_DONE, "the object was deleted before this event");
 		return;
 	}
-	if (w->pool_rc != RC_OK) {
+	if (w->pool_rc != RC_OK && w->pool_rc != RC_EXISTS) {
 		work_disk(w, PARK_STORE, &w->pool_err);
 		return;
 	}
-	daemon_note(w->d, "record", w->job->name, NULL, NULL, NULL, NULL);
-	if (api_has_document(&w->ev))
+	daemon_note(w->d, "record", w->job->name, "kept",
+	    w->pool_rc == RC_EXISTS ? "the newer one" : NULL, NULL, NULL);
+	if (api_has_document(&w->ev)) {
 		step_link(w);
-	else
-		handover_start(w, "the record is in the store");
+		return;
+	}
+	share_result(w, SHARE_FETCHED, "the record is in the store");
+	handover_start(w, "the record is in the store");
 }
 
 static void
@@ -250,6 +276,7 @@ called_back(const struct http_answer *a, void *arg)
 		renew(w);
 		return;
 	case V_GONE:
+		share_result(w, SHARE_GONE, "gone at the vendor");
 		work_finish(w, SPOOL_DONE, "gone at the vendor");
 		return;
 	case V_DOWN:
@@ -310,6 +337,7 @@ step_callback(struct work *w)
 	rq.total_timeout = w->d->conf->daemon.api_timeout;
 	document_expect(w, &rq);
 	count_add(spool_counts(w->d->spool), COUNT_CALLBACKS, 1);
+	share_called(w);
 	if ((rc = http_start(w->d->http, &rq, called_back, w, &w->call, &e)) == RC_OK)
 		return;
 	if (rc == RC_LATER)
@@ -357,6 +385,23 @@ buried(void *arg)
 		work_disk(w, PARK_STORE, &w->pool_err);
 }
 
+/* Another try's call was made after this event came: what it brought is for this one too. */
+static bool
+shared(struct work *w)
+{
+	char why[RETRY_TEXT];
+	const struct share *s = share_taken(w, why);
+
+	if (s == NULL)
+		return false;
+	daemon_note(w->d, "shared", w->job->name, "with", s->by, NULL, NULL);
+	if (s->kind == SHARE_FETCHED)
+		handover_start(w, why);
+	else
+		work_finish(w, s->kind == SHARE_NEVER ? SPOOL_FAILED : SPOOL_DONE, why);
+	return true;
+}
+
 void
 work_first_step(struct work *w)
 {
@@ -366,6 +411,8 @@ work_first_step(struct work *w)
 		work_on_pool(w, tombstone_on_pool, buried);
 		return;
 	}
+	if (shared(w))
+		return;
 	if (document_had(w)) {
 		handover_start(w, "fetched by somebody; the document is in the store");
 		return;

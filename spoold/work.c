@@ -17,6 +17,7 @@
 #include "log.h"
 #include "park.h"
 #include "schedule.h"
+#include "share.h"
 #include "str.h"
 #include "verdict.h"
 #include "work.h"
@@ -42,6 +43,8 @@ work_link(struct work *w, struct daemon *d, struct job *job)
 		w->next->prev = &w->next;
 	d->first = w;
 	d->running++;
+	w->blocked = job->behind;
+	job->behind = (struct job_list){NULL, NULL};
 	job->work = w;
 }
 
@@ -51,21 +54,16 @@ work_free(struct work *w)
 {
 	struct target *t = target_by_id(w->d->targets, w->probe);
 	struct daemon *d = w->d;
-	struct job *b, *next;
 
 	if (t != NULL)
 		target_release(t); /* it came to no answer */
 
-	for (b = w->blocked; b != NULL; b = next) {
-		next = b->blocked;
-		b->blocked = NULL;
-		jobs_wait(d->jobs, b);
-	}
 	*w->prev = w->next;
 	if (w->next != NULL)
 		w->next->prev = w->prev;
 	d->running--;
 	lane_leave(w);
+	share_end(w);
 	if (d->alone == w->job)
 		d->alone = NULL;
 	w->job->work = NULL;
@@ -107,6 +105,7 @@ note_wait(struct work *w, int64_t wait, const char *why)
 	/* Who waits for nobody knows how long asks anew after a restart. */
 	r->due = r->written + (wait < 0 ? 0 : wait);
 	job->due = clk_mono() + (wait < 0 ? 0 : wait);
+	w->put_off = true;
 	if (retry_write(spool_retry_dir(d->spool), job->name, r, &e) != RC_OK)
 		log_put(LOG_ERROR, "cannot write a note", "event", job->name, "reason", e.text,
 		    LOG_END);
@@ -150,6 +149,7 @@ work_wait_for(struct work *w, struct target *t, const char *why)
 	if (t->open_until > now && t->open_until != TARGET_UNTIL_LIFTED)
 		wait = t->open_until - now;
 	put_off(&job->retry);
+	w->waits_for = t->id;
 	note_wait(w, wait, why);
 	park_on(d, job, t);
 }
@@ -263,6 +263,9 @@ moved(void *arg)
 void
 work_finish(struct work *w, enum spool_box to, const char *why)
 {
+	/* What a person has to look at after a call is so for all whom it serves. */
+	if (to == SPOOL_FAILED && w->called != 0 && w->result == SHARE_NOTHING)
+		share_result(w, SHARE_NEVER, why);
 	w->to = to;
 	(void)snprintf(w->why, sizeof(w->why), "%s", why);
 	work_on_pool(w, move_on_pool, moved);
@@ -291,18 +294,17 @@ uncount(struct work *w)
 static bool
 block(struct work *w)
 {
+	struct work *o = share_other(w);
 	struct job *job = w->job;
+	struct job_list with = w->blocked;
 
-	for (struct work *o = w->d->first; o != NULL; o = o->next) {
-		if (o == w || !str_eq(o->key, w->key))
-			continue;
-		job->blocked = o->blocked;
-		o->blocked = job;
-		uncount(w);
-		work_free(w);
-		return true;
-	}
-	return false;
+	if (o == NULL)
+		return false;
+	w->blocked = (struct job_list){NULL, NULL};
+	uncount(w);
+	work_free(w);
+	share_join(o, job, &with);
+	return true;
 }
 
 /* Read the file and what it says.  false: the try has ended. */
@@ -324,8 +326,8 @@ load(struct work *w)
 		return false;
 	}
 	rc = json_parse(w->rec.body, w->rec.body_len, &doc, &e);
-	if (rc == RC_OK)
-		rc = event_read(doc, &w->ev, &e);
+	if (rc == RC_OK && (rc = event_read(doc, &w->ev, &e)) == RC_OK)
+		api_read_object(w->d->conf, doc, &w->ev);
 	json_free(&doc);
 	if (rc == RC_LATER) {
 		work_wait(w, DISK_WAIT, e.text);

@@ -80,7 +80,14 @@ struct work {
 	struct err pool_err;
 	enum spool_box to; /* where the event goes when this try ends it */
 	char why[RETRY_TEXT];
-	struct job *blocked; /* events of the same record that wait for this try, a list */
+
+	/* Events of the same record, see share.h. */
+	struct job_list blocked; /* those that wait for this try */
+	uint64_t called;         /* when the API was asked, by daemon.clock; 0: not */
+	uint64_t call_way;
+	enum share_kind result; /* what is good for others */
+	unsigned waits_for;     /* the id of the target that it waits for, 0 none */
+	bool put_off;           /* it is to be tried again */
 };
 
 /*

@@ -292,7 +292,7 @@ test_link(void **state)
 	     "x\"}]}",
 		RC_OK, "https://b.s3.example.org/x"},
 	    {"\"https://b.s3.example.org/x\"", RC_OK, "https://b.s3.example.org/x"},
-	    {"{\"self\":\"https://api.example.com/\"}", RC_DENIED, ""},
+	    {"{\"self\":\"https://api.example.com/\"}", RC_GONE, ""},
 	    {"{\"a\":\"http://b.s3.example.org/x\"}", RC_GONE, ""},
 	    {"{\"a\":[1,null,true,\"text\",{}]}", RC_GONE, ""},
 	    {"{}", RC_GONE, ""},
@@ -376,6 +376,99 @@ test_kinds(void **state)
 	event_free(&ev);
 }
 
+static bool
+is_older(const char *kept, const char *answer)
+{
+	struct json *a, *b;
+	struct event ev;
+	bool older;
+
+	read_event("{\"eventType\":\"Client.Update\"}", &ev);
+	assert_int_equal(json_parse(kept, strlen(kept), &a, NULL), RC_OK);
+	assert_int_equal(json_parse(answer, strlen(answer), &b, NULL), RC_OK);
+	older = api_is_older(&conf, &ev, a, b);
+	json_free(&a);
+	json_free(&b);
+	event_free(&ev);
+	return older;
+}
+
+/* Older only if both say when, and the answer says earlier. */
+static void
+test_older(void **state)
+{
+	static const struct {
+		const char *kept, *answer;
+		bool older;
+	} t[] = {
+	    {"{\"updatedOn\":\"2026-03-05T10:11:13Z\"}",
+		"{\"updatedOn\":\"2026-03-05T10:11:12Z\"}", true},
+	    {"{\"UpdatedOn\":\"2026-03-05T10:11:13Z\"}",
+		"{\"updatedOn\":\"2026-03-05T10:11:12Z\"}", true},
+	    {"{\"updatedOn\":\"2026-03-05T10:11:12Z\"}",
+		"{\"updatedOn\":\"2026-03-05T10:11:12Z\"}", false},
+	    {"{\"updatedOn\":\"2026-03-05T10:11:12Z\"}",
+		"{\"updatedOn\":\"2026-03-05T10:11:13Z\"}", false},
+	    {"{\"updatedOn\":\"2026-03-05T10:11:13Z\"}", "{}", false},
+	    {"{}", "{\"updatedOn\":\"2026-03-05T10:11:12Z\"}", false},
+	    {"{\"updatedOn\":\"05/03/2026\"}", "{\"updatedOn\":\"2026-03-05T10:11:12Z\"}",
+		false},
+	    {"{\"updatedOn\":9}", "{\"updatedOn\":8}", false},
+	    {"[]", "null", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		if (is_older(t[i].kept, t[i].answer) != t[i].older)
+			fail_msg("%zu", i);
+	conf.ncallbacks = 1;
+	callbacks[0] = (struct conf_callback){.kind = T("Client"), .updated = T("/d/at")};
+	assert_true(is_older("{\"d\":{\"at\":\"2026-03-05T10:11:13Z\"}}",
+	    "{\"d\":{\"at\":\"2026-03-05T10:11:12Z\"}}"));
+	assert_false(is_older(t[0].kept, t[0].answer));
+	conf.ncallbacks = 0;
+}
+
+/* Where the configuration says that the hash id stands, there it is looked for first. */
+static void
+test_pointer_to_object(void **state)
+{
+	static const struct {
+		const char *kind;
+		const char *object;
+	} t[] = {{"Client", "client"}, {"User", "user"}, {"Account", "account"},
+	    {"DocumentData", "document"}, {"FileStore", "document"}};
+
+	(void)state;
+	conf.ncallbacks = 1;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		char text[256], object[API_OBJECT];
+		struct json *doc;
+		struct event ev;
+
+		callbacks[0] = (struct conf_callback){
+		    .kind = T(t[i].kind), .object = T("/d/0")};
+		(void)snprintf(text, sizeof(text),
+		    "{\"eventType\":\"%s.Update\",\"%sHashId\":\"old\",\"d\":[\"new%zu\"]}",
+		    t[i].kind, t[i].object, i);
+		assert_int_equal(json_parse(text, strlen(text), &doc, NULL), RC_OK);
+		assert_int_equal(event_read(doc, &ev, NULL), RC_OK);
+		api_read_object(&conf, doc, &ev);
+		assert_int_equal(api_object(&ev, object, NULL), RC_OK);
+		assert_int_equal(strncmp(object, "new", 3), 0);
+		/* Nothing there: as without it. */
+		callbacks[0].object = T("/e");
+		event_free(&ev);
+		assert_int_equal(event_read(doc, &ev, NULL), RC_OK);
+		api_read_object(&conf, doc, &ev);
+		assert_int_equal(api_object(&ev, object, NULL), RC_OK);
+		assert_string_equal(object, "old");
+		event_free(&ev);
+		json_free(&doc);
+	}
+	conf.ncallbacks = 0;
+}
+
 int
 main(void)
 {
@@ -390,6 +483,8 @@ main(void)
 	    cmocka_unit_test(test_link_bounded),
 	    cmocka_unit_test(test_link_end),
 	    cmocka_unit_test(test_kinds),
+	    cmocka_unit_test(test_older),
+	    cmocka_unit_test(test_pointer_to_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

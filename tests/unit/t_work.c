@@ -23,6 +23,7 @@
 
 #include "fake_daemon.h"
 #include "park.h"
+#include "share.h"
 
 #define API "https://api.example.com/"
 #define DOC "https://docs.example.org/"
@@ -771,6 +772,7 @@ test_blocked(void **state)
 {
 	struct job *a, *b;
 	struct retry r;
+	unsigned calls;
 
 	(void)state;
 	a = begin(CLIENT, client);
@@ -781,14 +783,244 @@ test_blocked(void **state)
 	/* It is neither running nor tried, should the daemon die now. */
 	assert_int_equal(b->retry.tries, 0);
 	assert_int_equal(fake_note(CLIENT2, &r), RC_GONE);
-	assert_ptr_equal(a->work->blocked, b);
+	assert_ptr_equal(a->work->blocked.first, b);
 	reply(API, fake_status(200, "{\"n\":1}"));
 	ended(CLIENT, SPOOL_DONE);
 	assert_ptr_equal(jobs_first(fake.jobs), b);
+	/* It was here before the call was made: there is nothing more to ask. */
+	calls = fake_ncalls;
+	(void)begin(CLIENT2, client2);
+	assert_int_equal(fake_ncalls, calls);
+	ended(CLIENT2, SPOOL_DONE);
+	stored("acme/Client/cli1/record.json", "{\"n\":1}");
+}
+
+/* One that comes after the call was made is not served by it. */
+static void
+test_came_later(void **state)
+{
+	struct job *b;
+
+	(void)state;
+	(void)begin(CLIENT, client);
+	b = fake_event(CLIENT2, client2);
+	b->known = ++fake.clock;
+	(void)begin(CLIENT2, client2);
+	reply(API, fake_status(200, "{\"n\":1}"));
+	ended(CLIENT, SPOOL_DONE);
 	(void)begin(CLIENT2, client2);
 	reply(API, fake_status(200, "{\"n\":2}"));
 	ended(CLIENT2, SPOOL_DONE);
 	stored("acme/Client/cli1/record.json", "{\"n\":2}");
+}
+
+/* So many wait for one record: number 0 leads. */
+static void
+crowd(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char name[NAME_SIZE];
+
+		(void)snprintf(name, sizeof(name), "acme.c%u.Client.Update", i);
+		(void)fake_event(name, client2);
+		(void)begin(name, client2);
+		assert_int_equal(fake.running, 1);
+	}
+}
+
+/* What is due is begun as the loop does it, until nothing is. */
+static unsigned
+drain(void)
+{
+	struct job *job;
+	unsigned n = 0;
+
+	while ((job = jobs_first(fake.jobs)) != NULL && job->due <= fake_mono) {
+		if (!park_pass(&fake, job, fake_mono) || share_waits(&fake, job))
+			continue;
+		work_start(&fake, job);
+		fake_settle();
+		n += fake.running == 0;
+	}
+	return n;
+}
+
+static void
+crowd_is(unsigned n, enum spool_box box)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char name[NAME_SIZE];
+
+		(void)snprintf(name, sizeof(name), "acme.c%u.Client.Update", i);
+		ended(name, box);
+	}
+}
+
+#define CROWD 30
+
+static void
+test_crowd(void **state)
+{
+	(void)state;
+	crowd(CROWD);
+	reply(API, fake_status(200, "{}"));
+	assert_int_equal(drain(), CROWD - 1);
+	crowd_is(CROWD, SPOOL_DONE);
+	assert_int_equal(fake_ncalls, 2); /* the token and the record */
+	assert_int_equal(jobs_count(fake.jobs), 0);
+}
+
+/* A verdict is for all of them too, and so is its wait. */
+static void
+test_crowd_fails(void **state)
+{
+	struct retry r;
+
+	(void)state;
+	crowd(CROWD);
+	for (unsigned i = 0; i < 3; i++) {
+		reply(API, fake_status(500, ""));
+		if (i == 2)
+			break;
+		waits("acme.c0.Client.Update", i + 1);
+		assert_int_equal(drain(), 0);
+		assert_int_equal(fake.running, 0);
+		fake_pass(jobs_first(fake.jobs)->due - fake_mono + 1);
+		(void)drain();
+		assert_int_equal(fake.running, 1);
+	}
+	assert_int_equal(drain(), CROWD - 1);
+	crowd_is(CROWD, SPOOL_FAILED);
+	assert_int_equal(fake_ncalls, 4);
+	assert_int_equal(fake_note("acme.c7.Client.Update", &r), RC_OK);
+	assert_non_null(strstr(r.reason, "given up after 3 tries: the API answered 500"));
+	assert_non_null(strstr(r.reason, "by the call for acme.c0.Client.Update"));
+}
+
+static void
+test_crowd_gone(void **state)
+{
+	(void)state;
+	crowd(CROWD);
+	reply(API, fake_status(404, ""));
+	assert_int_equal(drain(), CROWD - 1);
+	crowd_is(CROWD, SPOOL_DONE);
+	assert_int_equal(fake_ncalls, 2);
+}
+
+/* The API is down: one tries it out, and one call is made for the others when it is up. */
+static void
+test_crowd_down(void **state)
+{
+	struct target *t = target_get(fake.targets, "api:acme", fake_mono);
+
+	(void)state;
+	(void)target_pause(t, fake_mono, CLK_MINUTE, "down");
+	target_resume(t, fake_mono);
+	crowd(CROWD);
+	reply(API, fate(HTTP_NO_CONNECT));
+	assert_int_equal(drain(), 0);
+	fake_pass(t->open_until - fake_mono);
+	park_tick(&fake, fake_mono);
+	(void)drain();
+	assert_int_equal(fake.running, 1);
+	reply(API, fake_status(200, "{}"));
+	assert_int_equal(drain(), 0);
+	park_tick(&fake, fake_mono);
+	(void)drain();
+	assert_int_equal(fake.running, 1);
+	reply(API, fake_status(200, "{}"));
+	assert_int_equal(drain(), CROWD - 2);
+	crowd_is(CROWD, SPOOL_DONE);
+	assert_int_equal(fake_ncalls, 4);
+}
+
+/* Kinds that are asked about in different ways do not share, links that look different do. */
+static void
+test_other_way(void **state)
+{
+	static const char other[] =
+	    "{\"eventType\":\"Client.Create\",\"clientHashId\":\"cli1\"}";
+	static const char link[] = "{\"eventType\":\"Client.Update\",\"clientHashId\":\"cli1\","
+				   "\"link\":\"https://api.example.com/v2/client?id=cli1\"}";
+	struct conf_callback cb = {.kind = (char *)(uintptr_t) "Client.Create",
+	    .get = (char *)(uintptr_t) "/new?id={clientHashId}"};
+
+	(void)state;
+	fake_conf.callbacks = &cb;
+	fake_conf.ncallbacks = 1;
+	(void)begin(CLIENT, client);
+	(void)begin("acme.o1.Client.Create", other);
+	(void)begin("acme.o2.Client.Update", link);
+	reply(API "client", fake_status(200, "{}"));
+	ended(CLIENT, SPOOL_DONE);
+	assert_int_equal(drain(), 0);
+	reply(API "new", fake_status(200, "{}"));
+	ended("acme.o1.Client.Create", SPOOL_DONE);
+	assert_int_equal(drain(), 1);
+	ended("acme.o2.Client.Update", SPOOL_DONE);
+}
+
+/* One who leads the others goes away: the next one leads. */
+static void
+test_leader_gone(void **state)
+{
+	struct spool_item it;
+
+	(void)state;
+	crowd(CROWD);
+	reply(API, fake_status(200, "{}"));
+	assert_string_equal(jobs_first(fake.jobs)->name, "acme.c1.Client.Update");
+	assert_int_equal(
+	    spool_lock(fake.spool, SPOOL_CUR, "acme.c1.Client.Update", &it, NULL), RC_OK);
+	assert_int_equal(spool_move(fake.spool, &it, SPOOL_HELD, NULL), RC_OK);
+	spool_unlock(&it);
+	assert_int_equal(drain(), CROWD - 1);
+	assert_int_equal(jobs_count(fake.jobs), 0);
+	ended("acme.c1.Client.Update", SPOOL_HELD);
+	ended("acme.c29.Client.Update", SPOOL_DONE);
+}
+
+/* An answer that is older than what the store has does not replace it. */
+static void
+test_older(void **state)
+{
+	static const char new[] = "{\"updatedOn\":\"2026-03-05T10:11:13Z\",\"n\":2}";
+	static const char old[] = "{\"updatedOn\":\"2026-03-05T10:11:12Z\",\"n\":1}";
+
+	(void)state;
+	(void)begin(CLIENT, client);
+	reply(API, fake_status(200, new));
+	ended(CLIENT, SPOOL_DONE);
+	(void)begin(CLIENT2, client2);
+	reply(API, fake_status(200, old));
+	ended(CLIENT2, SPOOL_DONE);
+	stored("acme/Client/cli1/record.json", new);
+}
+
+/* A tombstone is not removed by a late update, whatever it says. */
+static void
+test_late_update(void **state)
+{
+	static const char body[] =
+	    "{\"eventId\":\"e4\",\"eventType\":\"Client.Delete\",\"clientHashId\":\"cli1\"}";
+	static const char new[] = "{\"updatedOn\":\"2099-03-05T10:11:13Z\"}";
+	int root;
+
+	(void)state;
+	(void)begin(CLIENT, client);
+	(void)begin("acme.e4.Client.Delete", body);
+	reply(API, fake_status(200, "{\"n\":1}"));
+	ended(CLIENT, SPOOL_DONE);
+	(void)drain();
+	ended("acme.e4.Client.Delete", SPOOL_DONE);
+	(void)begin(CLIENT2, client2);
+	reply(API, fake_status(200, new));
+	ended(CLIENT2, SPOOL_DONE);
+	root = tmpdir_open(fake_store);
+	assert_true(io_exists(root, "acme/Client/cli1/deleted.json"));
+	(void)close(root);
+	stored("acme/Client/cli1/record.json", "{\"n\":1}");
 }
 
 /* Many wait for one; an operator takes one of them away meanwhile. */
@@ -811,15 +1043,15 @@ test_blocked_moved(void **state)
 	spool_unlock(&it);
 	reply(API, fake_status(500, ""));
 	waits(CLIENT, 1);
-	while (jobs_first(fake.jobs) != NULL && jobs_first(fake.jobs)->due <= fake_mono) {
-		work_start(&fake, jobs_first(fake.jobs));
-		if (fake.running == 0)
-			continue;
-		reply(API, fake_status(200, "{}"));
-		left++;
-	}
-	assert_int_equal(left, 9);
-	assert_int_equal(jobs_count(fake.jobs), 1);
+	fake_pass(jobs_first(fake.jobs)->due - fake_mono + 1);
+	left = drain();
+	assert_int_equal(fake.running, 1);
+	reply(API, fake_status(200, "{}"));
+	left += drain();
+	assert_int_equal(left, 10); /* the one that was moved among them */
+	assert_int_equal(jobs_count(fake.jobs), 0);
+	ended("acme.b5.Client.Update", SPOOL_HELD);
+	ended("acme.b9.Client.Update", SPOOL_DONE);
 }
 
 /* ---- a clean stop ---- */
@@ -901,6 +1133,15 @@ main(void)
 	    TEST(test_no_memory),
 	    TEST(test_not_there),
 	    TEST(test_blocked),
+	    TEST(test_came_later),
+	    TEST(test_crowd),
+	    TEST(test_crowd_fails),
+	    TEST(test_crowd_gone),
+	    TEST(test_crowd_down),
+	    TEST(test_other_way),
+	    TEST(test_leader_gone),
+	    TEST(test_older),
+	    TEST(test_late_update),
 	    TEST(test_blocked_moved),
 	    TEST(test_stop),
 	    TEST(test_stop_counts_nothing),
