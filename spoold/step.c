@@ -20,8 +20,6 @@
 #include "verdict.h"
 #include "work.h"
 
-#define PAUSE (10 * CLK_MINUTE) /* a target that a person has to look at */
-
 struct store_place
 step_place(const struct work *w)
 {
@@ -219,6 +217,7 @@ renew(struct work *w)
 {
 	struct grant *g = w->grant;
 	struct target *t;
+	bool opened;
 	struct err e;
 	enum rc rc;
 
@@ -237,7 +236,9 @@ renew(struct work *w)
 		return;
 	}
 	t = target_get(w->d->targets, w->target, clk_mono());
-	if (target_pause(t, clk_mono(), PAUSE, e.text))
+	target_refuse(t, clk_mono(), -1, e.text, &opened);
+	w->probe = 0;
+	if (opened)
 		log_put(LOG_ERROR, "the API refuses our token", "target", w->target, "reason",
 		    e.text, LOG_END);
 	work_wait_for(w, t, e.text);

@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,8 +105,10 @@ number(struct http_req *q, const char *name, long long lo, long long hi, long lo
 {
 	char text[64];
 
-	if (!query_get(http_query(q), name, text, sizeof(text)))
-		return strstr(http_query(q), name) == NULL;
+	if (!query_get(http_query(q), name, text, sizeof(text))) {
+		(void)snprintf(text, sizeof(text), "%s=", name); /* not the end of "Account" */
+		return strstr(http_query(q), text) == NULL;
+	}
 	return num_parse(text, lo, hi, out);
 }
 
