@@ -55,11 +55,11 @@ def sha(data):
 class Host:
     """A document host with TLS.  Each path has a function that gets the request and answers it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name="docs.localhost", at="127.0.0.1"):
         self.cert, key = folder + "/host.pem", folder + "/host.key"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-                        "/CN=docs.localhost", "-addext", "subjectAltName=DNS:docs.localhost",
+                        "/CN=docs", "-addext", "subjectAltName=DNS:" + name,
                         "-keyout", key, "-out", self.cert], check=True, capture_output=True)
         self.paths, self.seen, self.lock = {}, [], threading.Condition()
         self.now = self.most = 0
@@ -126,7 +126,7 @@ class Host:
 
         ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ctx.load_cert_chain(self.cert, key)
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server((at, 0), Handler)
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
@@ -152,17 +152,19 @@ class Host:
 class Docs(Chain):
     """A chain whose documents come from a host of ours."""
 
+    host_name, host_at = "docs.localhost", "127.0.0.1"
+
     def __init__(self, name, **kw):
         super().__init__("docs-" + name, daemon_starts=False, **kw)
         self.host = None
 
     def _start(self):
         super()._start()
-        self.host = Host(self.dir + "/etc")
+        self.host = Host(self.dir + "/etc", self.host_name, self.host_at)
         both = self.write("etc/both.pem", self.read(self.sandbox.env["CA_FILE"]).decode() +
                           self.read(self.host.cert).decode())
         self.sandbox.env["CA_FILE"] = both
-        self.sandbox.env["DOCUMENT_HOST"] += " docs.localhost:%d" % self.host.port
+        self.sandbox.env["DOCUMENT_HOST"] += " %s:%d" % (self.host_name, self.host.port)
         self.configure()
         self.start_daemon()
 

@@ -333,6 +333,23 @@ test_relink_and_resume(void **state)
 	stored(PLACE "document.pdf", large);
 }
 
+/* The fresh link is to something else: that ETag says nothing of it. */
+static void
+test_relink_elsewhere(void **state)
+{
+	(void)state;
+	(void)begin(UPLOAD, upload);
+	give_link("will.pdf");
+	reply(DOC, cut(200, 0, HALF, "\"v1\""));
+	reply(DOC, fake_status(403, ""));
+	give_link("other.pdf");
+	assert_int_equal(asked()->from, 0);
+	assert_string_equal(asked()->if_range, "");
+	reply(DOC, rest(200, 0, "\"v1\""));
+	ended(UPLOAD, SPOOL_DONE);
+	stored(PLACE "document.pdf", large);
+}
+
 /* The host's digest is of the whole, so it is compared with the whole. */
 static void
 test_digest_of_whole(void **state)
@@ -662,6 +679,7 @@ main(void)
 	    TEST(test_stalled),
 	    TEST(test_no_rest),
 	    TEST(test_relink_and_resume),
+	    TEST(test_relink_elsewhere),
 	    TEST(test_digest_of_whole),
 	    TEST(test_stop),
 	    TEST(test_odd_twice),
