@@ -33,25 +33,49 @@ struct handling { /* what is known about one exchange so far */
 	struct err why; /* of a refusal */
 };
 
-void
-receiver_open(struct receiver *rv, const struct conf *c, struct spool *sp, struct auth *a)
+uint64_t
+handle_memory(const struct conf *c)
 {
-	size_t bodies = HANDLE_BODIES;
+	uint64_t least = 8 * c->spool.max_body;
 
-	*rv = (struct receiver){.conf = c, .spool = sp, .auth = a};
-	if (c->spool.max_body > bodies / 4)
-		bodies = (size_t)c->spool.max_body * 4;
-	(void)pthread_mutex_init(&rv->lock, NULL); /* on Linux it does not fail */
-	budget_open(&rv->bodies, bodies);
-	budget_open(&rv->trees, HANDLE_TREES);
+	return c->receiver.memory > least ? c->receiver.memory : least;
 }
 
 void
-receiver_close(struct receiver *rv)
+shared_open(struct shared *sh, const struct conf *c, unsigned limit, unsigned places)
 {
-	budget_close(&rv->trees);
-	budget_close(&rv->bodies);
-	pthread_mutex_destroy(&rv->lock);
+	uint64_t memory = handle_memory(c);
+
+	*sh = (struct shared){0};
+	(void)pthread_mutex_init(&sh->lock, NULL); /* on Linux it does not fail */
+	turn_open(&sh->turn, limit, places);
+	budget_open(&sh->bodies, memory / 4);
+	budget_open(&sh->trees, memory / 4 * 3);
+}
+
+void
+shared_resize(struct shared *sh, const struct conf *c)
+{
+	uint64_t memory = handle_memory(c);
+
+	budget_resize(&sh->bodies, memory / 4);
+	budget_resize(&sh->trees, memory / 4 * 3);
+}
+
+void
+shared_close(struct shared *sh)
+{
+	budget_close(&sh->trees);
+	budget_close(&sh->bodies);
+	turn_close(&sh->turn);
+	pthread_mutex_destroy(&sh->lock);
+}
+
+void
+receiver_open(struct receiver *rv, const struct conf *c, struct spool *sp, struct auth *a,
+    struct shared *sh)
+{
+	*rv = (struct receiver){.conf = c, .spool = sp, .auth = a, .shared = sh};
 }
 
 static void
@@ -163,7 +187,7 @@ take_body(struct receiver *rv, struct handling *h, const struct buf *text)
 	struct intake *in = &h->intake;
 	enum rc rc;
 
-	rc = intake_read(&rv->trees, &h->from, buf_text(text), text->n, in);
+	rc = intake_read(&rv->shared->trees, &h->from, buf_text(text), text->n, in);
 	if (rc == RC_OK) {
 		if ((rc = intake_keep(rv->spool, &h->from, in)) == RC_OK)
 			return REPLY_ACCEPTED;
@@ -189,7 +213,7 @@ keep_body(struct receiver *rv, struct exchange *x, struct handling *h)
 	enum body_end end;
 	enum reply r;
 
-	end = body_read(x, &h->rq, rv->conf->spool.max_body, &rv->bodies, &body);
+	end = body_read(x, &h->rq, rv->conf->spool.max_body, &rv->shared->bodies, &body);
 	r = refusals[end];
 	h->at_end = body.at_end;
 	h->bytes = body.text.n;
@@ -204,6 +228,22 @@ keep_body(struct receiver *rv, struct exchange *x, struct handling *h)
 		h->lack = h->intake.lack;
 	}
 	body_close(&body);
+	return r;
+}
+
+/* Not more at one time than the configuration says; the others wait a moment, or come again. */
+static enum reply
+keep_in_turn(struct receiver *rv, struct exchange *x, struct handling *h)
+{
+	enum reply r;
+
+	if (!turn_take(&rv->shared->turn, HANDLE_WAIT)) {
+		h->lack = COUNT_LACK_TURN;
+		(void)err_set(&h->why, RC_LATER, "too many requests at one time");
+		return REPLY_UNAVAILABLE;
+	}
+	r = keep_body(rv, x, h);
+	turn_give(&rv->shared->turn);
 	return r;
 }
 
@@ -235,7 +275,7 @@ count_exchange(struct receiver *rv, const struct handling *h, enum reply r)
 	struct counts *c = spool_counts(rv->spool);
 
 	count_add(c, reply_count(r), 1);
-	if (r == REPLY_UNAVAILABLE || r == REPLY_NO_KEYS)
+	if (reply_count(r) == COUNT_UNAVAILABLE)
 		count_add(c, h->lack, 1);
 	if (r == REPLY_ACCEPTED)
 		count_time(c, clk_micro() - h->begun);
@@ -252,9 +292,9 @@ log_exchange(struct receiver *rv, const struct handling *h, enum reply r)
 	bool pass = true;
 
 	if (r != REPLY_ACCEPTED) {
-		pthread_mutex_lock(&rv->lock);
-		pass = limit_pass(&rv->limits[r], clk_mono(), &suppressed);
-		pthread_mutex_unlock(&rv->lock);
+		pthread_mutex_lock(&rv->shared->lock);
+		pass = limit_pass(&rv->shared->limits[r], clk_mono(), &suppressed);
+		pthread_mutex_unlock(&rv->shared->lock);
 	} else if (oc->is_array) {
 		(void)snprintf(events, sizeof(events), "%zu", oc->count);
 		(void)snprintf(fresh, sizeof(fresh), "%zu", oc->fresh);
@@ -290,7 +330,7 @@ handle_exchange(struct receiver *rv, struct exchange *x)
 	h.from.received = h.from.now;
 	r = check_request(rv, &h);
 	if (r == REPLY_ACCEPTED)
-		r = keep_body(rv, x, &h);
+		r = keep_in_turn(rv, x, &h);
 	if (!h.at_end)
 		h.at_end = body_discard(x, rv->conf->spool.max_body);
 	count_exchange(rv, &h, r); /* first: who has the answer finds it counted */

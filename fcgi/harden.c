@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,6 +17,9 @@
 
 #define FD_PER_THREAD 6 /* an event's file, the day's log, a socket pair, and some */
 #define FD_COMMON 64
+#define HEAPS 2
+#define HEAP_BLOCK (256 << 10) /* what is larger has pages of its own */
+#define HEAP_KEPT (1 << 20)
 
 /* A sanitizer's leak check reads the memory of its own process from outside. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -62,6 +66,20 @@ harden_process(struct err *e)
 	if (sigaction(SIGXFSZ, &ignore, NULL) != 0)
 		return err_sys(e, "sigaction", "SIGXFSZ");
 	return RC_OK;
+}
+
+/*
+ * Without these the C library keeps blocks of up to 32 MiB, and as many heaps as eight times
+ * the processors, each as large as it ever was.
+ */
+void
+harden_memory(void)
+{
+#ifdef M_ARENA_MAX
+	(void)mallopt(M_ARENA_MAX, HEAPS);
+	(void)mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK);
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+#endif
 }
 
 unsigned

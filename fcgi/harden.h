@@ -20,6 +20,12 @@
 enum rc harden_process(struct err *e) MUST_CHECK;
 
 /*
+ * Memory that was used for a while goes back to the system, and threads share what is kept: a
+ * bound on what is used at one time is then one on the process.
+ */
+void harden_memory(void);
+
+/*
  * Raise the limit of descriptors, as far as it may be, to what so many threads and connections
  * need; returns for how many connections it is enough (at least one).
  */

@@ -18,6 +18,12 @@ lacks_disk(const struct spool_gauge *g)
 }
 
 static bool
+lacks_writing(const struct spool_gauge *g)
+{
+	return g->failing || (g->looked && g->readonly);
+}
+
+static bool
 lacks_inodes(const struct spool_gauge *g)
 {
 	return g->looked && g->few_inodes && g->inodes <= g->limits.min_inodes;
@@ -50,8 +56,9 @@ lacks_counters(const struct spool_gauge *g)
 static const struct {
 	const char *name;
 	bool (*lacks)(const struct spool_gauge *g);
-} checks[] = {{"disk", lacks_disk}, {"inodes", lacks_inodes}, {"queue", lacks_queue},
-    {"rejected", lacks_rejected}, {"sync", lacks_sync}, {"counters", lacks_counters}};
+} checks[] = {{"disk", lacks_disk}, {"write", lacks_writing}, {"inodes", lacks_inodes},
+    {"queue", lacks_queue}, {"rejected", lacks_rejected}, {"sync", lacks_sync},
+    {"counters", lacks_counters}};
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 

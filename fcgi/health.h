@@ -20,8 +20,8 @@ bool health_is_well(const struct spool_gauge *g) MUST_CHECK;
 
 /*
  * {"status":"well"} or {"status":"unwell"}; with details also what is lacking ("problems":
- * disk, inodes, queue, rejected, sync, counters) and how much of each there is.  Nothing about
- * events or clients.
+ * disk, write, inodes, queue, rejected, sync, counters) and how much of each there is.
+ * Nothing about events or clients.
  */
 void health_print(struct buf *out, const struct spool_gauge *g, bool details);
 

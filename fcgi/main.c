@@ -17,16 +17,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "auth.h"
 #include "cgi.h"
-#include "conf.h"
 #include "fcgx.h"
 #include "handle.h"
 #include "harden.h"
 #include "listen.h"
+#include "live.h"
 #include "log.h"
 #include "serve.h"
-#include "spool.h"
 #include "str.h"
 
 #define PROGRAM "arken.fcgi"
@@ -40,14 +38,8 @@ struct options {
 	unsigned threads; /* 0: what the configuration says */
 };
 
-struct program { /* all that lives as long as the process */
-	struct conf *conf;
-	struct spool *spool;
-	struct auth *auth;
-	struct receiver receiver;
-};
-
 static int stop_pipe[2] = {-1, -1};
+static int reload_pipe[2] = {-1, -1};
 
 static void
 print_usage(FILE *out)
@@ -114,12 +106,11 @@ usage:
 }
 
 static void
-on_stop(int sig)
+on_signal(int sig)
 {
 	int saved = errno;
 
-	(void)sig;
-	if (write(stop_pipe[1], "", 1) < 0) {
+	if (write(sig == SIGHUP ? reload_pipe[1] : stop_pipe[1], "", 1) < 0) {
 		/* full: it is readable already, which is all that is wanted */
 	}
 	errno = saved;
@@ -128,86 +119,46 @@ on_stop(int sig)
 static enum rc
 catch_signals(struct err *e)
 {
-	static const int stops[] = {SIGTERM, SIGINT, SIGUSR1};
-	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
+	static const int caught[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
-	if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+	if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
+	    pipe2(reload_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
 		return err_sys(e, "pipe2", NULL);
-	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
-		if (sigaction(stops[i], &sa, NULL) != 0)
+	for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
+		if (sigaction(caught[i], &sa, NULL) != 0)
 			return err_sys(e, "sigaction", NULL);
 	}
 	return RC_OK;
 }
 
-static void
-program_close(struct program *p)
-{
-	if (p->receiver.conf != NULL)
-		receiver_close(&p->receiver);
-	auth_close(&p->auth);
-	spool_close(&p->spool);
-	conf_free(&p->conf);
-}
-
 static enum rc
-program_open(struct program *p, const char *file, struct err *e)
-{
-	struct spool_opt opt;
-	enum rc rc;
-
-	if ((rc = conf_load(file, &p->conf, e)) != RC_OK)
-		return rc;
-	log_open(PROGRAM, p->conf->log.format, p->conf->log.target);
-	log_level(p->conf->log.level);
-	opt = (struct spool_opt){
-	    .path = p->conf->spool.directory,
-	    .min_free = p->conf->spool.min_free,
-	    .min_inodes = p->conf->spool.min_inodes,
-	    .queue_limit = p->conf->spool.queue_limit,
-	    .rejected_limit = p->conf->spool.rejected_limit,
-	    .allow_fs = p->conf->spool.allow_fs,
-	};
-	if ((rc = spool_open(&opt, &p->spool, e)) != RC_OK ||
-	    (rc = auth_open(p->conf, p->spool, &p->auth, e)) != RC_OK)
-		return rc;
-	receiver_open(&p->receiver, p->conf, p->spool, p->auth);
-	return RC_OK;
-}
-
-static bool
-handle_request(struct exchange *x, void *arg)
-{
-	struct program *p = arg;
-
-	return handle_exchange(&p->receiver, x);
-}
-
-static enum rc
-run_cgi(struct program *p, const char *file, struct err *e)
+run_cgi(struct live **l, const char *file, struct err *e)
 {
 	struct cgi c;
 	struct exchange *x = cgi_open(&c);
-	enum rc rc = program_open(p, file, e);
+	enum rc rc = live_open(file, 1, l, e);
 
 	if (rc != RC_OK)
 		handle_unavailable(x);
 	else
-		(void)handle_exchange(&p->receiver, x);
+		(void)live_handle(x, *l);
 	return rc;
 }
 
 static enum rc
-run_fastcgi(struct program *p, const struct options *o, struct err *e)
+run_fastcgi(struct live **live, const struct options *o, struct err *e)
 {
 	struct listener l = LISTENER_NONE;
-	struct serve_opt opt = {.handle = handle_request, .arg = p};
+	struct serve_opt opt = {.handle = live_handle, .woken = live_reload};
 	enum rc rc;
 
-	if ((rc = catch_signals(e)) != RC_OK || (rc = program_open(p, o->conf, e)) != RC_OK ||
+	if ((rc = catch_signals(e)) != RC_OK ||
+	    (rc = live_open(o->conf, o->threads, live, e)) != RC_OK ||
 	    (rc = fcgx_init(e)) != RC_OK)
 		return rc;
-	opt.threads = o->threads != 0 ? o->threads : (unsigned)p->conf->receiver.threads;
+	opt.arg = *live;
+	opt.threads = live_threads(*live);
 	opt.connections = harden_descriptors(opt.threads, SERVE_CONNECTIONS);
 	if (opt.connections < opt.threads)
 		log_put(
@@ -218,6 +169,7 @@ run_fastcgi(struct program *p, const struct options *o, struct err *e)
 		return rc;
 	opt.listener = l.fd;
 	opt.stop = stop_pipe[0];
+	opt.wake = reload_pipe[0];
 	rc = serve_run(&opt, e);
 	listen_close(&l);
 	if (rc == RC_OK) {
@@ -233,21 +185,22 @@ run_fastcgi(struct program *p, const struct options *o, struct err *e)
 int
 main(int argc, char **argv)
 {
-	struct program p = {0};
+	struct live *live = NULL;
 	struct options o;
 	struct err e = {0};
 	enum rc rc;
 	int status;
 
+	harden_memory();
 	log_open(PROGRAM, LOG_KV, LOG_AUTO);
 	if ((rc = harden_process(&e)) != RC_OK)
 		goto out;
 	if ((status = read_options(argc, argv, &o)) >= 0)
 		return status;
 	if (o.socket != NULL || listen_is_socket(STDIN_FILENO)) {
-		rc = run_fastcgi(&p, &o, &e);
+		rc = run_fastcgi(&live, &o, &e);
 	} else if (cgi_is_started()) {
-		rc = run_cgi(&p, o.conf, &e);
+		rc = run_cgi(&live, o.conf, &e);
 	} else {
 		(void)fputs(PROGRAM ": standard input is no listening socket, and this is no "
 				    "CGI request\n",
@@ -256,7 +209,7 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	}
 out:
-	program_close(&p);
+	live_close(&live);
 	if (rc != RC_OK)
 		log_put(LOG_ERROR, "not started", "reason", e.text, LOG_END);
 	return err_exit(rc);

@@ -549,10 +549,31 @@ pool_new(const struct serve_opt *opt, struct pool **out, struct err *e)
 	return rc;
 }
 
+/* Until the stop descriptor is readable. */
+static void
+watch(struct pool *s)
+{
+	struct pollfd fds[] = {{.fd = s->opt->stop, .events = POLLIN},
+	    {.fd = s->opt->woken != NULL ? s->opt->wake : -1, .events = POLLIN}};
+	char waste[64];
+
+	for (;;) {
+		int n = poll(fds, 2, SWEEP_MS);
+
+		if (n > 0 && fds[0].revents != 0)
+			return;
+		if (n > 0 && fds[1].revents != 0) {
+			while (read(s->opt->wake, waste, sizeof(waste)) > 0)
+				;
+			s->opt->woken(s->opt->arg);
+		}
+		sweep(s);
+	}
+}
+
 enum rc
 serve_run(const struct serve_opt *opt, struct err *e)
 {
-	struct pollfd stop = {.fd = opt->stop, .events = POLLIN};
 	struct pool *s;
 	char count[12];
 	unsigned n;
@@ -567,8 +588,7 @@ serve_run(const struct serve_opt *opt, struct err *e)
 	(void)snprintf(count, sizeof(count), "%u", n);
 	log_put(n < opt->threads ? LOG_WARN : LOG_NOTE, "started", "threads", count, "reason",
 	    n < opt->threads ? e->text : NULL, LOG_END);
-	while (poll(&stop, 1, SWEEP_MS) <= 0)
-		sweep(s);
+	watch(s);
 	if (!workers_join(s, n))
 		return err_set(e, RC_LATER, "exchanges under way did not end in time");
 	pool_free(&s);

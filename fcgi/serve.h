@@ -31,6 +31,8 @@
 struct serve_opt {
 	int listener; /* listening, non-blocking */
 	int stop;     /* readable: stop; never read from, so that every thread sees it */
+	int wake;     /* readable: read empty, then woken is called, by the first thread */
+	void (*woken)(void *arg); /* NULL: there is no wake */
 	unsigned threads;
 	unsigned connections; /* at most; above three quarters none is kept, and for one more
 			       * the one that is idle for longest has to go */

@@ -31,6 +31,33 @@ budget_close(struct budget *b)
 	pthread_mutex_destroy(&b->lock);
 }
 
+void
+budget_resize(struct budget *b, size_t limit)
+{
+	pthread_mutex_lock(&b->lock);
+	b->limit = limit;
+	pthread_cond_broadcast(&b->more);
+	pthread_mutex_unlock(&b->lock);
+}
+
+size_t
+budget_limit(struct budget *b)
+{
+	size_t limit;
+
+	pthread_mutex_lock(&b->lock);
+	limit = b->limit;
+	pthread_mutex_unlock(&b->lock);
+	return limit;
+}
+
+/* Under the lock.  The limit may have become less than what is taken. */
+static bool
+has_room(const struct budget *b, size_t n)
+{
+	return b->used < b->limit ? n <= b->limit - b->used : n == 0;
+}
+
 bool
 budget_take(struct budget *b, size_t *n, int64_t wait)
 {
@@ -39,10 +66,10 @@ budget_take(struct budget *b, size_t *n, int64_t wait)
 	    .tv_sec = until / CLK_SECOND, .tv_nsec = until % CLK_SECOND * 1000000};
 	bool room;
 
+	pthread_mutex_lock(&b->lock);
 	if (*n > b->limit)
 		*n = b->limit;
-	pthread_mutex_lock(&b->lock);
-	while (!(room = *n <= b->limit - b->used)) {
+	while (!(room = has_room(b, *n))) {
 		if (pthread_cond_timedwait(&b->more, &b->lock, &at) != 0)
 			break;
 	}

@@ -25,6 +25,11 @@ struct budget {
 void budget_open(struct budget *b, size_t limit);
 void budget_close(struct budget *b);
 
+/* Another limit from now on; what is taken already stays taken. */
+void budget_resize(struct budget *b, size_t limit);
+
+size_t budget_limit(struct budget *b);
+
 /*
  * Take *n bytes, waiting at most so many milliseconds.  More than the limit is cut to the
  * limit, so that what is larger than all runs alone; give back what *n says afterwards.

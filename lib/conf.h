@@ -71,7 +71,7 @@ struct conf {
 		char *allow_fs;
 	} spool;
 	struct {
-		uint64_t threads;
+		uint64_t threads, memory;
 	} receiver;
 	struct {
 		char *path;       /* healthz and metrics are below it */

@@ -81,7 +81,14 @@ const struct conf_key conf_keys[] = {
 		"promised about power cuts does not hold there."},
 
     {RECEIVER, "threads", CONF_T_NUMBER, IN_CONF(receiver.threads), .def = "16", .min = "1",
-	.max = "512", .help = "Requests handled at the same time."},
+	.max = "512",
+	.help = "Requests handled at the same time. Half as many more wait for two seconds at "
+		"most; the rest are answered 503."},
+    {RECEIVER, "memory", CONF_T_SIZE, IN_CONF(receiver.memory), .def = "256M", .min = "8M",
+	.max = "64G",
+	.help = "Memory for the bodies of all requests together and their parsed form. It is "
+		"never less than 8 times max_body. With more wanted, a request waits for two "
+		"seconds at most and is then answered 503."},
 
     {STATUS, "path", CONF_T_URL_PATH, IN_CONF(status.path), .def = "/arken/status",
 	.max = "256",

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 
 /* One value of a parsed text: its node, its name and its text, as malloc rounds them. */
 #define VALUE_COST 160
+
+#define LARGE_TREE (4 << 20) /* its memory goes back to the system at once */
 
 #define REJECTED_CATEGORY "Rejected"
 #define AGAIN_MAX ((size_t)(64 << 20) + REC_HEAD_MAX) /* max_body is never more than 64M */
@@ -178,7 +181,7 @@ parse_event(struct budget *trees, const struct delivery *d, size_t at, struct in
 	enum rc rc;
 
 	out->fault = FAULT_TOO_COMPLEX;
-	if (trees != NULL && cost > trees->limit)
+	if (trees != NULL && cost > budget_limit(trees))
 		return err_set(&out->why, RC_BAD, "%zu values take too much memory", t->values);
 	if (trees != NULL && !budget_take(trees, &cost, INTAKE_WAIT))
 		return err_set(&out->why, RC_LATER, "no memory to parse in");
@@ -191,6 +194,8 @@ parse_event(struct budget *trees, const struct delivery *d, size_t at, struct in
 		 : err_set(&out->why, RC_BAD, "an event that is not an object");
 out:
 	json_free(&doc);
+	if (cost > LARGE_TREE) /* before another takes its place, perhaps in another heap */
+		(void)malloc_trim(0);
 	if (trees != NULL)
 		budget_give(trees, cost);
 	return rc;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@
 
 static const char *program = "arkenspool";
 static enum log_format format = LOG_KV;
-static enum log_level most = LOG_INFO;
+static atomic_int most = LOG_INFO; /* a reload may change it under other threads */
 static int journal = -1;
 static void (*capture)(const char *, size_t);
 
@@ -79,7 +80,7 @@ log_open(const char *name, enum log_format how, enum log_target target)
 void
 log_level(enum log_level level)
 {
-	most = level;
+	atomic_store(&most, (int)level);
 }
 
 void
@@ -230,7 +231,7 @@ log_put(enum log_level level, const char *what, ...)
 	size_t n = 8;
 	va_list ap;
 
-	if (level > most)
+	if ((int)level > atomic_load(&most))
 		return;
 	clk_rfc3339(clk_wall(), stamp);
 	pairs[1] = stamp;

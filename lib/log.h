@@ -25,7 +25,7 @@ enum log_target { LOG_AUTO, LOG_STDERR, LOG_JOURNAL };
  */
 void log_open(const char *program, enum log_format format, enum log_target target);
 
-/* Lines above this level are not written; the start value is LOG_INFO. */
+/* Lines above this level are not written; the start value is LOG_INFO.  At any time. */
 void log_level(enum log_level most);
 
 /*

@@ -169,16 +169,20 @@ void
 spool_gauge(struct spool *sp, struct spool_gauge *out)
 {
 	struct statvfs fs;
+	int64_t failed;
 
 	*out = (struct spool_gauge){.broken = count_is_broken(sp->counts),
 	    .shared = count_is_shared(sp->counts, sp->dir[FOLDER_ROOT]),
 	    .waiting = count_get(sp->counts, COUNT_WAITING),
 	    .rejected = count_get(sp->counts, COUNT_IN_REJECTED),
 	    .limits = sp->opt};
+	if ((failed = atomic_load(&sp->write_failed)) != 0)
+		out->failing = clk_mono() - failed < SPOOL_FAILING;
 	if (fstatvfs(sp->dir[FOLDER_ROOT], &fs) != 0)
 		return;
 	out->looked = true;
 	out->free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	out->readonly = (fs.f_flag & ST_RDONLY) != 0;
 	out->few_inodes = fs.f_files != 0;
 	out->inodes = fs.f_favail;
 }
@@ -202,6 +206,8 @@ spool_room(struct spool *sp, enum spool_box to, uint64_t bytes, enum count *lack
 	*lack = COUNT_LACK_WRITE;
 	if (!g.looked)
 		return err_set(e, RC_LATER, "the disk does not say what is free on it");
+	if (g.readonly)
+		return err_set(e, RC_FULL, "the file system is mounted read-only");
 	*lack = COUNT_LACK_DISK;
 	if (g.free < sp->opt.min_free || g.free - sp->opt.min_free < bytes + SPOOL_OVERHEAD)
 		return err_set(e, RC_FULL, "less than min_free is free on the disk");
@@ -330,8 +336,12 @@ spool_put(struct spool *sp, enum spool_box to, struct rec *r, struct err *e)
 		return rc;
 	if (to == SPOOL_NEW && (rc = confirm_duplicate(sp, to, r->name, e)) != RC_GONE)
 		return rc;
-	if ((rc = rec_write(&head, r, e)) == RC_OK &&
-	    (rc = commit(sp, to, &head, r, e)) == RC_OK)
+	if ((rc = rec_write(&head, r, e)) == RC_OK) {
+		rc = commit(sp, to, &head, r, e);
+		atomic_store(&sp->write_failed,
+		    rc == RC_OK || rc == RC_EXISTS ? 0 : (long long)clk_mono());
+	}
+	if (rc == RC_OK)
 		count_add(sp->counts, to == SPOOL_NEW ? COUNT_WAITING : COUNT_IN_REJECTED, 1);
 	buf_free(&head);
 	return rc == RC_GONE ? RC_LATER : rc;

@@ -35,6 +35,8 @@ enum spool_box { SPOOL_NEW, SPOOL_CUR, SPOOL_HELD, SPOOL_FAILED, SPOOL_DONE, SPO
 /* What an event takes on the disk besides its body: header, rest of a block, name. */
 #define SPOOL_OVERHEAD 8192
 
+#define SPOOL_FAILING CLK_MINUTE /* so long a failed write counts, if none is tried since */
+
 #define SPOOL_STALE CLK_HOUR /* a file in tmp older than this has lost its writer */
 
 struct spool;
@@ -92,7 +94,9 @@ const char *spool_path(const struct spool *sp);
 struct spool_gauge {
 	bool broken;      /* the mark stands */
 	bool shared;      /* the counter file is the one that the others have */
-	bool looked;      /* the four below are known */
+	bool failing;     /* the last write of this process failed, within SPOOL_FAILING */
+	bool looked;      /* the five below are known */
+	bool readonly;    /* the file system took itself out of use, or somebody did */
 	bool few_inodes;  /* the file system has a fixed number of them */
 	uint64_t free;    /* bytes */
 	uint64_t inodes;  /* free */

@@ -7,6 +7,7 @@
 #define ARKEN_SPOOL_PRIV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "spool.h"
 
@@ -47,7 +48,8 @@ struct spool {
 	int lock;                 /* -1: not the daemon */
 	pthread_mutex_t removing; /* held from a look at what stays to the end of a removal */
 	struct counts *counts;
-	bool dirty[SPOOL_BOXES]; /* names were moved there and not synced; daemon only */
+	atomic_llong write_failed; /* clk_mono of a failed write that none after it made good */
+	bool dirty[SPOOL_BOXES];   /* names were moved there and not synced; daemon only */
 };
 
 /* The folder of a box, and the file name of an event in it. */

@@ -71,6 +71,30 @@ test_larger_than_all_runs_alone(void **state)
 	budget_close(&b);
 }
 
+static void
+test_another_limit(void **state)
+{
+	struct budget b;
+	size_t n = 600, more = 1, all = LIMIT;
+
+	(void)state;
+	budget_open(&b, LIMIT);
+	assert_true(budget_take(&b, &n, 0));
+	budget_resize(&b, 500);
+	assert_int_equal(budget_limit(&b), 500);
+	assert_false(budget_take(&b, &more, 0));
+	budget_give(&b, n);
+	assert_true(budget_take(&b, &all, 0));
+	assert_int_equal(all, 500);
+	budget_resize(&b, 501);
+	more = 1;
+	assert_true(budget_take(&b, &more, 0));
+	budget_give(&b, all);
+	budget_give(&b, more);
+	assert_int_equal(b.used, 0);
+	budget_close(&b);
+}
+
 static void *
 take_all(void *arg)
 {
@@ -147,6 +171,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_take_and_give),
 	    cmocka_unit_test(test_larger_than_all_runs_alone),
+	    cmocka_unit_test(test_another_limit),
 	    cmocka_unit_test(test_waits_for_what_is_given_back),
 	    cmocka_unit_test(test_never_over_the_limit),
 	};

@@ -57,6 +57,7 @@ struct world {
 	struct conf_account accounts[3];
 	struct spool *spool;
 	struct auth *auth;
+	struct shared shared;
 	struct receiver rv;
 	struct spool_opt opt;
 };
@@ -161,7 +162,8 @@ setup(void **state)
 		print_error("%s\n", e.text);
 		return -1;
 	}
-	receiver_open(&w.rv, &w.conf, w.spool, w.auth);
+	shared_open(&w.shared, &w.conf, 1, 0);
+	receiver_open(&w.rv, &w.conf, w.spool, w.auth, &w.shared);
 	return 0;
 }
 
@@ -170,7 +172,7 @@ teardown(void **state)
 {
 	(void)state;
 	clk_replace(NULL, NULL);
-	receiver_close(&w.rv);
+	shared_close(&w.shared);
 	auth_close(&w.auth);
 	spool_close(&w.spool);
 	log_capture(NULL);
@@ -380,10 +382,9 @@ reopen_spool(void)
 {
 	struct err e = {0};
 
-	receiver_close(&w.rv);
 	spool_close(&w.spool);
 	assert_int_equal(spool_open(&w.opt, &w.spool, &e), RC_OK);
-	receiver_open(&w.rv, &w.conf, w.spool, w.auth);
+	receiver_open(&w.rv, &w.conf, w.spool, w.auth, &w.shared);
 }
 
 static void
@@ -519,6 +520,41 @@ test_broken_mark(void **state)
 	count_clear_broken(spool_counts(w.spool));
 	assert_int_equal(post(EVENT("c-2"), NULL), 200);
 	check_files(2, 0);
+}
+
+/* Without a turn nothing is kept, and the body is read to its end all the same. */
+static void
+test_out_of_turn(void **state)
+{
+	(void)state;
+	assert_true(turn_take(&w.shared.turn, 0));
+	assert_int_equal(post(EVENT("t-1"), NULL), 503);
+	assert_int_equal(counted(COUNT_LACK_TURN), 1);
+	turn_give(&w.shared.turn);
+	assert_int_equal(post(EVENT("t-1"), NULL), 200);
+	assert_int_equal(w.shared.turn.taken, 0);
+	check_files(1, 0);
+}
+
+/* A quarter of it for bodies, the rest for their parsed form, and never too little for one. */
+static void
+test_memory(void **state)
+{
+	struct conf c = {.spool = {.max_body = 10 << 20}, .receiver = {.memory = 256 << 20}};
+
+	(void)state;
+	assert_int_equal(handle_memory(&c), 256 << 20);
+	shared_resize(&w.shared, &c);
+	assert_int_equal(w.shared.bodies.limit, 64 << 20);
+	assert_int_equal(w.shared.trees.limit, 192 << 20);
+	c.spool.max_body = 64 << 20;
+	assert_int_equal(handle_memory(&c), 512 << 20);
+	/* With less than it needs it is kept, but for a person. */
+	w.shared.trees.limit = 200;
+	assert_int_equal(post(EVENT("m-1"), NULL), 400);
+	assert_non_null(strstr(lines, ".Rejected.TooComplex "));
+	assert_int_equal(counted(COUNT_FAULT_COMPLEX), 1);
+	check_files(0, 1);
 }
 
 static void
@@ -783,6 +819,8 @@ main(void)
 	    TEST(test_array_length),
 	    TEST(test_unknown_kind_is_kept),
 	    TEST(test_broken_mark),
+	    TEST(test_out_of_turn),
+	    TEST(test_memory),
 	    TEST(test_full_queue),
 	    TEST(test_secrets_change),
 	    TEST(test_secrets_break),

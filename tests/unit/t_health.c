@@ -70,9 +70,9 @@ static void
 test_each_problem(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 8; i++) {
-		static const char *const names[] = {
-		    "disk", "disk", "disk", "inodes", "queue", "rejected", "sync", "counters"};
+	for (int i = 0; i < 10; i++) {
+		static const char *const names[] = {"disk", "disk", "disk", "inodes", "queue",
+		    "rejected", "sync", "counters", "write", "write"};
 		struct spool_gauge g = well();
 		char want[64];
 
@@ -90,8 +90,12 @@ test_each_problem(void **state)
 			g.rejected++;
 		else if (i == 6)
 			g.broken = true;
-		else
+		else if (i == 7)
 			g.shared = false;
+		else if (i == 8)
+			g.readonly = true;
+		else
+			g.failing = true;
 		assert_false(health_is_well(&g));
 		assert_string_equal(text_of(&g, false), "{\"status\":\"unwell\"}\n");
 		(void)snprintf(want, sizeof(want), "\"problems\":[\"%s\"]", names[i]);

@@ -318,6 +318,49 @@ test_again_is_repeated(void **state)
 	}
 }
 
+static int64_t mono;
+
+static int64_t
+test_mono(void)
+{
+	return mono;
+}
+
+/* A write that failed is told of until one succeeds, or a minute has passed. */
+static void
+test_failing_is_told(void **state)
+{
+	const struct delivery d = from_web();
+	struct spool_gauge g;
+	struct intake in;
+
+	(void)state;
+	mono = 5000000;
+	clk_replace(NULL, test_mono);
+	for (int i = 0; i < 2; i++) {
+		spool_gauge(kit.sp, &g);
+		assert_false(g.failing);
+		assert_int_equal(
+		    intake_read(NULL, &d, EVENT("a"), strlen(EVENT("a")), &in), RC_OK);
+		moves = 0;
+		fail_at = 1;
+		assert_int_equal(intake_keep(kit.sp, &d, &in), RC_LATER);
+		assert_int_equal(in.lack, COUNT_LACK_WRITE);
+		fail_at = 0;
+		mono += SPOOL_FAILING - 1;
+		spool_gauge(kit.sp, &g);
+		assert_true(g.failing);
+		if (i == 0)
+			mono += 1;
+		else
+			assert_int_equal(intake_keep(kit.sp, &d, &in), RC_OK);
+		spool_gauge(kit.sp, &g);
+		assert_false(g.failing);
+		intake_close(&in);
+	}
+	clk_replace(NULL, NULL);
+}
+
 /* A full rejected keeps nothing, and says so. */
 static void
 test_rejected_is_full(void **state)
@@ -347,6 +390,7 @@ main(void)
 	    TEST(test_keep_stops_at_the_mark),
 	    TEST(test_again),
 	    TEST(test_again_is_repeated),
+	    TEST(test_failing_is_told),
 	    TEST(test_rejected_is_full),
 	};
 
