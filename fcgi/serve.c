@@ -470,6 +470,7 @@ workers_start(struct pool *s, struct err *e)
 	}
 	(void)pthread_attr_setstacksize(&attr, SERVE_STACK);
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGBUS); /* mapped.h: blocked, it would end the process */
 	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
 	while (n < s->opt->threads && worker_start(s, &s->workers[n], &attr, e) == RC_OK)
 		n++;

@@ -11,12 +11,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clk.h"
 #include "count.h"
 #include "io.h"
+#include "mapped.h"
 
 #define COUNT_FILE "counters"
 #define COUNT_MAGIC UINT64_C(0x31304e5554434b41) /* "AKCTUN01" in this machine's byte order */
@@ -31,18 +32,20 @@ struct cells {
 };
 
 struct counts {
-	struct cells *map;
-	size_t size; /* of the map; a file on a full disk may have had no room to grow */
-	size_t n;    /* cells in it */
-	dev_t dev;   /* of the file */
+	struct mapped *page;
+	struct cells *map; /* its content */
+	size_t n;          /* cells in it; a file on a full disk may have had no room to grow */
+	dev_t dev;         /* of the file */
 	ino_t ino;
-	uint64_t boot; /* this boot and device, or ANY_BOOT; never 0 */
+	uint64_t boot;           /* this boot and device, or ANY_BOOT; never 0 */
+	atomic_bool marked;      /* while the page was private: still to be told */
+	atomic_llong next_again; /* clk_mono: to look then whether it can be shared again */
 };
 
 #define FILE_SIZE(k) (offsetof(struct cells, cell) + (k) * sizeof(uint64_t))
 
 _Static_assert(COUNT_END <= COUNT_CELLS, "more counters than cells");
-_Static_assert(sizeof(struct cells) == 4096, "the file is one page");
+_Static_assert(sizeof(struct cells) == MAPPED_SIZE, "the file is one page");
 
 /* FNV-1a, 64 bit: only to tell boots and devices apart. */
 static uint64_t
@@ -140,32 +143,27 @@ map_file(int fd, int dir, struct counts **c, struct err *e)
 	struct counts *n;
 	struct stat st;
 	size_t size;
-	void *map;
 	enum rc rc;
 
 	if ((rc = grow_file(fd, &st, e)) != RC_OK)
 		return rc;
-	size = (size_t)st.st_size < sizeof(struct cells) ? (size_t)st.st_size
-							 : sizeof(struct cells);
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return err_sys(e, "mmap", COUNT_FILE);
-	if (((struct cells *)map)->magic != COUNT_MAGIC) {
-		rc = err_set(e, RC_CONFIG, "counters is of another version or machine");
-	} else if ((n = calloc(1, sizeof(*n))) == NULL) {
-		rc = err_set(e, RC_LATER, "no memory");
-	} else {
-		*n = (struct counts){.map = map,
-		    .size = size,
-		    .n = (size - FILE_SIZE(0)) / sizeof(uint64_t),
-		    .dev = st.st_dev,
-		    .ino = st.st_ino,
-		    .boot = this_boot(dir)};
-		*c = n;
+	if ((n = calloc(1, sizeof(*n))) == NULL)
+		return err_set(e, RC_LATER, "no memory");
+	if ((rc = mapped_open(fd, &n->page, e)) != RC_OK) {
+		free(n);
+		return rc;
 	}
-	if (rc != RC_OK)
-		(void)munmap(map, size);
-	return rc;
+	size = (size_t)st.st_size < MAPPED_SIZE ? (size_t)st.st_size : MAPPED_SIZE;
+	n->map = mapped_at(n->page);
+	n->n = (size - FILE_SIZE(0)) / sizeof(uint64_t);
+	n->dev = st.st_dev;
+	n->ino = st.st_ino;
+	n->boot = this_boot(dir);
+	*c = n;
+	if (n->map->magic == COUNT_MAGIC)
+		return RC_OK;
+	count_close(c);
+	return err_set(e, RC_CONFIG, "counters is of another version or machine");
 }
 
 enum rc
@@ -190,7 +188,7 @@ count_close(struct counts **c)
 {
 	if (*c == NULL)
 		return;
-	(void)munmap((*c)->map, (*c)->size);
+	mapped_close(&(*c)->page);
 	free(*c);
 	*c = NULL;
 }
@@ -200,7 +198,8 @@ count_is_shared(const struct counts *c, int dir)
 {
 	struct stat st;
 
-	return fstatat(dir, COUNT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == c->dev &&
+	return !mapped_is_private(c->page) &&
+	       fstatat(dir, COUNT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == c->dev &&
 	       st.st_ino == c->ino;
 }
 
@@ -271,13 +270,37 @@ void
 count_mark_broken(struct counts *c)
 {
 	atomic_store(&c->map->broken, c->boot);
+	if (mapped_is_private(c->page)) /* it stands here only: told when it can be */
+		atomic_store(&c->marked, true);
+}
+
+/*
+ * The disk has taken the page away: nobody sees our mark, and we see nobody's, so nothing may
+ * be accepted.  Once a second it is tried to have it back.
+ */
+static bool
+share_again(struct counts *c)
+{
+	int64_t now = clk_mono();
+
+	if (now < atomic_load(&c->next_again))
+		return false;
+	atomic_store(&c->next_again, now + CLK_SECOND);
+	if (!mapped_again(c->page))
+		return false;
+	if (atomic_exchange(&c->marked, false))
+		count_mark_broken(c);
+	return !mapped_is_private(c->page);
 }
 
 bool
-count_is_broken(const struct counts *c)
+count_is_broken(struct counts *c)
 {
-	uint64_t mark = atomic_load(&c->map->broken);
+	uint64_t mark;
 
+	if (mapped_is_private(c->page) && !share_again(c))
+		return true;
+	mark = atomic_load(&c->map->broken);
 	return mark != 0 && (mark == c->boot || mark == ANY_BOOT || c->boot == ANY_BOOT);
 }
 

@@ -147,11 +147,13 @@ const struct count_row *count_row(enum count what);
 /*
  * The mark.  It belongs to one boot and device: after the next boot it no longer stands, and
  * before that only an operator clears it (a new mount without a boot cannot be told from a
- * process in another mount name space).  Whoever cannot read the boot's id heeds every mark,
- * and sets one that stands until it is cleared.
+ * process in another mount name space).  It stands for whom the disk has taken the file's page
+ * away, until it can be had again: to touch it may fail on a full btrfs, or after XFS has shut
+ * down, and such a failure ends no process.  Whoever cannot read the boot's id heeds every
+ * mark, and sets one that stands until it is cleared.
  */
 void count_mark_broken(struct counts *c);
-bool count_is_broken(const struct counts *c) MUST_CHECK;
+bool count_is_broken(struct counts *c) MUST_CHECK;
 void count_clear_broken(struct counts *c);
 
 #endif

@@ -90,6 +90,7 @@ pool_new(unsigned threads, struct pool **out, struct err *e)
 	p->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	/* Signals are the main thread's: these start with all of them blocked. */
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGBUS); /* mapped.h: blocked, it would end the process */
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (p->fd >= 0 && p->threads < threads && p->threads < POOL_MAX &&
 	       pthread_create(&p->thread[p->threads], NULL, run, p) == 0)

@@ -9,6 +9,7 @@ import ctypes
 import glob
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -49,10 +50,12 @@ def event(n, size=0, **more):
 class SmallDisk(Chain):
     """var/, with the spool in it, is a file system of its own."""
 
-    def __init__(self, name, options="size=16m", image=None, **kw):
+    def __init__(self, name, options="size=16m", image=None, fs="ext4", **kw):
         if not HAS_MOUNTS:
             raise tap.Skip("mounting takes root and a mount name space")
-        self.options, self.image = options, image
+        self.options, self.image, self.fs = options, image, fs
+        if image and shutil.which("mkfs." + fs) is None:
+            raise tap.Skip("mkfs.%s is not installed" % fs)
         kw.setdefault("receiver", "listen")
         super().__init__(name, **kw)
 
@@ -72,12 +75,13 @@ class SmallDisk(Chain):
         image = self.dir + "/image"
         with open(image, "wb") as f:
             f.truncate(self.image)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
-        r = subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, path],
-                           capture_output=True)
+        how = ["-q", "-F", "-m", "0"] if self.fs == "ext4" else ["-q", "-f"]
+        subprocess.run(["mkfs." + self.fs] + how + [image], check=True, capture_output=True)
+        r = subprocess.run(["mount", "-o", "loop,errors=remount-ro" if self.fs == "ext4"
+                            else "loop", image, path], capture_output=True)
         if r.returncode:
             os.unlink(image)
-            raise tap.Skip("no loop device: " + r.stderr.decode().strip())
+            raise tap.Skip("it cannot be mounted: " + r.stderr.decode().strip())
 
     def __exit__(self, *why):
         super().__exit__(*why)
@@ -226,6 +230,52 @@ def mounted_read_only():
         status, lacking = c.health()
         tap.same((status, lacking), (503, ["write"]))
         tap.same(os.listdir(c.spool + "/new"), c.names("new"))
+        assert c.fcgi[0].alive()
+
+
+def until_accepted(c, body, tries=2000):
+    """It is looked once a second whether the counter file can be had again."""
+    for _ in range(tries):
+        if c.post(body)[0] == 200:
+            return
+    raise AssertionError("not accepted: %r" % (c.health(),))
+
+
+@test
+def a_full_btrfs():
+    """there even a counter takes room: the process outlives it, and has the counters again"""
+    with small("btrfs", image=320 * MIB, fs="btrfs", daemon_starts=False,
+               spool="min_free = 0\nmin_inodes = 0") as c:
+        tap.same(c.post(event(1))[0], 200)
+        for _ in range(2):  # what was written is moved to its place, and leaves room
+            c.fill(0)
+            subprocess.run(["sync", "-f", c.spool], check=True)
+        for n in range(2, 12):
+            tap.same(c.post(event(n, 30000))[0], 503)
+        tap.same(c.health()[0], 503)
+        c.make_room()
+        subprocess.run(["sync", "-f", c.spool], check=True)
+        for n in range(2, 12):
+            until_accepted(c, event(n, 30000))
+        tap.same(c.health(), (200, []))
+        tap.same(c.counts()["new"], 11)
+        c.same_process()
+
+
+@test
+def an_xfs_that_shuts_down():
+    """as it does after an error: 503, said in healthz, by the same process"""
+    if shutil.which("xfs_io") is None:
+        raise tap.Skip("xfs_io is not installed")
+    with small("xfs", image=320 * MIB, fs="xfs", daemon_starts=False, spool="min_free = 0") as c:
+        tap.same(c.post(event(1))[0], 200)
+        subprocess.run(["sync", "-f", c.spool], check=True)
+        subprocess.run(["xfs_io", "-x", "-c", "shutdown", c.dir + "/var"], check=True)
+        for n in range(2, 8):
+            tap.same(c.post(event(n))[0], 503)
+            tap.same(c.post(event(n), secret=None)[0], 401)
+        status, lacking = c.health()
+        tap.same((status, "counters" in lacking), (503, True), lacking)
         assert c.fcgi[0].alive()
 
 

@@ -16,7 +16,7 @@ import tempfile
 LEVELS = [
     {"err"},
     {"clk", "str"},
-    {"buf", "budget", "hash"},
+    {"buf", "budget", "hash", "mapped"},
     {"log"},
     {"io"},
     {"json", "name"},
