@@ -29,6 +29,7 @@ struct conf_callback { /* [callback Category] or [callback Category.Type] */
 };
 
 enum conf_on_delete { CONF_KEEP, CONF_REMOVE };
+enum conf_switch { CONF_OFF, CONF_ON };
 
 struct conf_account { /* [account NAME] */
 	char *name;
@@ -54,7 +55,9 @@ struct conf_account { /* [account NAME] */
 	char *document_hosts; /* patterns, separated by spaces, each perhaps with :port */
 	char *hook;           /* path and arguments, a space between them; NULL none */
 	int64_t hook_timeout;
-	int on_delete;           /* enum conf_on_delete */
+	int on_delete; /* enum conf_on_delete */
+	enum conf_switch reconcile;
+	char *feed_info, *feed_page;
 	char *document_networks; /* CIDR blocks, separated by spaces; NULL none */
 };
 
@@ -83,6 +86,7 @@ struct conf {
 		uint64_t active_limit, concurrency, tries;
 		int64_t retry_min, retry_max, retry_age, rescan, keys_refresh;
 		int64_t connect_timeout, api_timeout, stall_timeout, stop_grace;
+		int64_t reconcile_every, reconcile_grace;
 		uint64_t max_record, max_document;
 		uint64_t downloads, downloads_per_host, bandwidth;
 		int64_t download_timeout;

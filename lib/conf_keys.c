@@ -41,6 +41,8 @@ const struct conf_section conf_sections[CONF_SECTIONS] = {
 	    "exact one wins."},
 };
 
+static const struct conf_word switches[] = {{"off", CONF_OFF}, {"on", CONF_ON}, {NULL, 0}};
+
 static const struct conf_word formats[] = {{"kv", LOG_KV}, {"json", LOG_JSON}, {NULL, 0}};
 
 static const struct conf_word targets[] = {
@@ -149,6 +151,12 @@ const struct conf_key conf_keys[] = {
     {DAEMON, "stop_grace", CONF_T_DURATION, IN_CONF(daemon.stop_grace), .def = "10s",
 	.min = "0", .max = "10m",
 	.help = "How long a stop waits for hooks that run, before they are ended."},
+    {DAEMON, "reconcile_every", CONF_T_DURATION, IN_CONF(daemon.reconcile_every), .def = "1h",
+	.min = "1m", .max = "7d",
+	.help = "How often an account's event feed is compared with what the webhook brought."},
+    {DAEMON, "reconcile_grace", CONF_T_DURATION, IN_CONF(daemon.reconcile_grace), .def = "15m",
+	.min = "1s", .max = "1d",
+	.help = "An event of the feed that is younger than this is not missed yet."},
     {DAEMON, "max_record", CONF_T_SIZE, IN_CONF(daemon.max_record), .def = "10M", .min = "1K",
 	.max = "64M", .help = "The largest answer taken from the API."},
     {DAEMON, "max_document", CONF_T_SIZE, IN_CONF(daemon.max_document), .def = "1G",
@@ -257,6 +265,19 @@ const struct conf_key conf_keys[] = {
 	.example = "/etc/ssl/certs/ca-certificates.crt",
 	.help = "The certificate authorities (PEM) that may vouch for the API, the host of "
 		"token_url and the hosts of documents."},
+    {ACCOUNT, "reconcile", CONF_T_CHOICE, IN_ACCOUNT(reconcile), .def = "on", .words = switches,
+	.help =
+	    "Whether the account's event feed is compared with what the webhook brought. It "
+	    "needs hash_id. A feed that is not there is not asked again until a start or a "
+	    "reload."},
+    {ACCOUNT, "feed_info", CONF_T_FEED, IN_ACCOUNT(feed_info),
+	.def = "/event/info?accountHashId={accountHashId}",
+	.help = "The call that tells the latest event of the feed."},
+    {ACCOUNT, "feed_page", CONF_T_FEED, IN_ACCOUNT(feed_page),
+	.def =
+	    "/event?accountHashId={accountHashId}&eventPositionFrom={from}&rowsReturned={rows}"
+	    "&direction=backward",
+	.help = "The call for a page of the feed: the events from a number backward."},
     {ACCOUNT, "document_hosts", CONF_T_HOSTS, IN_ACCOUNT(document_hosts),
 	.def = "s3.amazonaws.com *.s3.amazonaws.com s3.*.amazonaws.com *.s3.*.amazonaws.com",
 	.help =

@@ -41,6 +41,7 @@ enum conf_type {
 	CONF_T_CLAIMS,   /* "claim:value" */
 	CONF_T_POINTER,  /* RFC 6901 */
 	CONF_T_TEMPLATE, /* path and query with {placeholders} */
+	CONF_T_FEED,     /* the same, of the event feed */
 };
 
 enum conf_where {

@@ -264,22 +264,23 @@ is_pointer(const char *text)
 	return true;
 }
 
-static bool
-is_template(const char *text)
-{
-	static const char *const known[] = {"{accountHashId}", "{clientHashId}",
-	    "{documentHashId}", "{userHashId}", "{eventId}", "{eventNumber}"};
-	const size_t n = sizeof(known) / sizeof(known[0]);
+static const char *const of_event[] = {"{accountHashId}", "{clientHashId}", "{documentHashId}",
+    "{userHashId}", "{eventId}", "{eventNumber}", NULL};
+static const char *const of_feed[] = {"{accountHashId}", "{from}", "{rows}", NULL};
 
+/* known ends with a NULL. */
+static bool
+is_template(const char *text, const char *const known[])
+{
 	if (text[0] != '/' || !is_word(text, URL_LENGTH) || strchr(text, '#') != NULL ||
 	    strstr(text, "/..") != NULL)
 		return false;
 	while (*(text += strcspn(text, "{}")) != '\0') {
 		size_t i = 0;
 
-		while (i < n && !str_begins(text, known[i]))
+		while (known[i] != NULL && !str_begins(text, known[i]))
 			i++;
-		if (i == n)
+		if (known[i] == NULL)
 			return false;
 		text += strlen(known[i]);
 	}
@@ -357,7 +358,9 @@ text_ok(const struct conf_key *k, const char *text)
 	case CONF_T_POINTER:
 		return is_pointer(text);
 	case CONF_T_TEMPLATE:
-		return is_template(text);
+		return is_template(text, of_event);
+	case CONF_T_FEED:
+		return is_template(text, of_feed);
 	case CONF_T_HOSTS:
 		return is_host_pattern(text);
 	case CONF_T_NETWORKS:
@@ -531,6 +534,9 @@ conf_value_expect(const struct conf_key *k, char out[CONF_EXPECT])
 	    [CONF_T_TEMPLATE] = "\"/\" first, no \"/..\", no placeholder but {accountHashId} "
 				"{clientHashId} {documentHashId} {userHashId} {eventId} "
 				"{eventNumber}",
+	    [CONF_T_FEED] =
+		"\"/\" first, no \"/..\", no placeholder but {accountHashId} {from} "
+		"{rows}",
 	};
 	const char *noun = k->type == CONF_T_SIZE     ? "size"
 			   : k->type == CONF_T_NUMBER ? "number"

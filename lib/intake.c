@@ -135,6 +135,10 @@ find_key(
 	struct name origin;
 	enum rc rc;
 
+	if (d->by_number && ev->number[0] != '\0') {
+		(void)snprintf(t->key, sizeof(t->key), "n-%s", ev->number);
+		return RC_OK;
+	}
 	rc = event_key(ev, t->body, t->n, d->now, t->key, e);
 	if (rc != RC_OK || d->again == NULL || !str_begins(t->key, "t-") ||
 	    !name_parse(d->again, &origin))

@@ -42,6 +42,7 @@ struct delivery { /* where a body comes from; all borrowed */
 	const char *auth;   /* which credential verified it */
 	const char *remote; /* the peer's address */
 	enum rec_source source;
+	bool by_number;    /* the event's number is its key, whatever id it has (feed.h) */
 	const char *again; /* the name it had in rejected; NULL: it comes for the first time */
 	int64_t received;  /* clk_wall of its first arrival */
 	int64_t now;
