@@ -103,7 +103,8 @@ answer_asks(struct daemon *d)
 	while ((de = readdir(dir)) != NULL)
 		if (!str_eq(de->d_name, ".") && !str_eq(de->d_name, "..") &&
 		    io_unlink(spool_ask_dir(d->spool), de->d_name, NULL) == RC_OK &&
-		    !issuers_ask(d->issuers, de->d_name))
+		    !issuers_ask(d->issuers, de->d_name) &&
+		    !reconcile_ask(d->reconciler, de->d_name))
 			any = true;
 	(void)closedir(dir);
 	if (!any)
@@ -226,6 +227,8 @@ next_wait(const struct daemon *d)
 		next = park_next(d);
 	if (issuers_due(d->issuers) < next)
 		next = issuers_due(d->issuers);
+	if (reconcile_due(d->reconciler) < next)
+		next = reconcile_due(d->reconciler);
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		if (d->grants[i].again != 0 && d->grants[i].again < next)
 			next = d->grants[i].again;
@@ -242,6 +245,7 @@ timers(struct daemon *d)
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		grant_tick(&d->grants[i], now);
 	issuers_tick(d->issuers, now);
+	reconcile_tick(d->reconciler, now);
 	if (now >= d->next_scan) {
 		answer_asks(d);
 		gather_scan(d);
@@ -363,7 +367,8 @@ open_all(struct daemon *d, struct err *e)
 	    (rc = store_open(d->conf->daemon.store, &d->store, e)) != RC_OK ||
 	    (rc = http_new(PACKAGE_NAME "/" PACKAGE_VERSION, &d->http, e)) != RC_OK ||
 	    (rc = pool_new(POOL_THREADS, &d->pool, e)) != RC_OK ||
-	    (rc = issuers_open(d, &d->issuers, e)) != RC_OK)
+	    (rc = issuers_open(d, &d->issuers, e)) != RC_OK ||
+	    (rc = reconcile_open(d, &d->reconciler, e)) != RC_OK)
 		return rc;
 	http_bandwidth(d->http, d->conf->daemon.bandwidth);
 	d->jobs = jobs_new((size_t)d->conf->daemon.active_limit);
@@ -390,6 +395,7 @@ close_all(struct daemon *d)
 		grant_close(&d->grants[i]);
 	free(d->grants);
 	issuers_close(&d->issuers);
+	reconcile_close(&d->reconciler);
 	http_free(&d->http);
 	jobs_free(&d->jobs);
 	targets_free(&d->targets);

@@ -18,6 +18,7 @@
 #include "jobs.h"
 #include "lane.h"
 #include "pool.h"
+#include "reconcile.h"
 #include "spool.h"
 #include "store.h"
 #include "target.h"
@@ -34,6 +35,7 @@ struct daemon {
 	struct lanes lanes;
 	struct grant *grants; /* one an account, in the order of conf->accounts */
 	struct issuers *issuers;
+	struct reconciler *reconciler;
 	int watch; /* inotify; -1: none to be had, then only scans */
 	int watch_new, watch_ask;
 	int stop;           /* readable: stop */

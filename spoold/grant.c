@@ -225,8 +225,10 @@ grant_get(struct grant *g, struct work *w, struct buf *out, struct err *e)
 			return rc;
 		}
 	}
-	w->next_waiting = g->waiting;
-	g->waiting = w;
+	if (w != NULL) {
+		w->next_waiting = g->waiting;
+		g->waiting = w;
+	}
 	return RC_EXISTS;
 }
 

@@ -40,8 +40,9 @@ enum rc grant_open(struct grant *g, struct daemon *d, const struct conf_account 
 void grant_close(struct grant *g);
 
 /*
- * A token for a try: RC_OK, it is in out.  RC_EXISTS: w waits, work_token is called.  Otherwise
- * the reason; grant_target is what to wait for.
+ * A token for a try: RC_OK, it is in out.  RC_EXISTS: w waits, work_token is called; with a
+ * NULL w nobody waits, and it is to be asked again.  Otherwise the reason; grant_target is what
+ * to wait for.
  */
 enum rc grant_get(struct grant *g, struct work *w, struct buf *out, struct err *e) MUST_CHECK;
 

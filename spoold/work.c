@@ -342,6 +342,8 @@ load(struct work *w)
 		return false;
 	}
 	w->grant = daemon_grant(w->d, parts.account);
+	if (w->rec.source == REC_WEBHOOK)
+		reconcile_saw(w->d->reconciler, parts.account, w->ev.number);
 	if (api_object(&w->ev, w->object, &e) != RC_OK)
 		w->object[0] = '\0';
 	(void)snprintf(w->key, sizeof(w->key), "%s/%s/%s", parts.account, w->ev.category,
