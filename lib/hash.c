@@ -6,8 +6,10 @@
  */
 #include "config.h"
 
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 
 #include "hash.h"
@@ -84,6 +86,18 @@ hash_free(struct hash **h)
 	EVP_MD_CTX_free((*h)->ctx);
 	free(*h);
 	*h = NULL;
+}
+
+enum rc
+hash_hmac(const void *key, size_t nkey, const void *p, size_t n, unsigned char out[HASH_MAC],
+    struct err *e)
+{
+	unsigned len = 0;
+
+	if (nkey > INT_MAX || HMAC(EVP_sha256(), key, (int)nkey, p, n, out, &len) == NULL ||
+	    len != HASH_MAC)
+		return err_set(e, RC_LATER, "HMAC failed: no memory");
+	return RC_OK;
 }
 
 bool

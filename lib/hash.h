@@ -29,6 +29,12 @@ enum rc hash_add(struct hash *h, const void *p, size_t n, struct err *e) MUST_CH
 enum rc hash_end(struct hash *h, char out[HASH_HEX], struct err *e) MUST_CHECK;
 void hash_free(struct hash **h);
 
+#define HASH_MAC 32 /* bytes */
+
+/* HMAC-SHA256 (RFC 2104) of n bytes.  RC_LATER: no memory. */
+enum rc hash_hmac(const void *key, size_t nkey, const void *p, size_t n,
+    unsigned char out[HASH_MAC], struct err *e) MUST_CHECK;
+
 /* Same length and same bytes, in a time that tells neither where they differ. */
 bool hash_equal(const void *a, size_t na, const void *b, size_t nb) MUST_CHECK;
 

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "clk.h"
@@ -49,6 +50,8 @@ struct http_call {
 	struct curl_slist *headers; /* holds the bearer: wiped */
 	char *post;                 /* may hold a secret: wiped */
 	size_t post_len;
+	struct http_upload upload; /* fd -1: none */
+	uint64_t sent;             /* bytes of it */
 	void (*done)(const struct http_answer *, void *);
 	void *arg;
 	const struct guard *guard;
@@ -294,6 +297,41 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	return c->stop == STOP_NOT ? size * n : 0;
 }
 
+/* The next bytes of a PUT; the file is the caller's, so its offset is left alone. */
+static size_t
+on_read(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_call *c = arg;
+	uint64_t left = c->upload.size - c->sent;
+	size_t most = size * n < left ? size * n : (size_t)left;
+	ssize_t k;
+
+	if (most == 0)
+		return 0;
+	do
+		k = pread(c->upload.fd, p, most, (off_t)c->sent);
+	while (k < 0 && errno == EINTR);
+	if (k <= 0) {
+		c->stop = STOP_LOCAL;
+		c->body.sys = k < 0 ? errno : EIO;
+		return CURL_READFUNC_ABORT;
+	}
+	c->sent += (uint64_t)k;
+	return (size_t)k;
+}
+
+/* A connection that was kept for too long breaks at the first byte: from the start again. */
+static int
+on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct http_call *c = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > c->upload.size)
+		return CURL_SEEKFUNC_FAIL;
+	c->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
 static int
 on_progress(void *arg, curl_off_t dtotal, curl_off_t dnow, curl_off_t utotal, curl_off_t unow)
 {
@@ -464,7 +502,7 @@ call_headers(struct http_call *c, const struct http_request *r, struct err *e)
 	if (!add_conditions(c, r))
 		return err_set(e, RC_BAD, "%.200s: an ETag that may not be sent", c->where);
 	/* No waiting for a 100 that few servers send. */
-	if (r->post != NULL && !add_header(c, "Expect:"))
+	if ((r->post != NULL || r->upload != NULL) && !add_header(c, "Expect:"))
 		return err_set(e, RC_LATER, "%.200s: no memory", c->where);
 	return r->bearer != NULL ? add_bearer(c, r->bearer, e) : RC_OK;
 }
@@ -536,6 +574,20 @@ file_buffer(const struct http *h)
 	return n > 1024 ? (long)n : 1024;
 }
 
+#define FN(f) ((void (*)(void))(f))
+
+static bool
+set_upload(struct http_call *c)
+{
+	CURL *z = c->easy;
+
+	return set_long(z, CURLOPT_UPLOAD, 1) &&
+	       curl_easy_setopt(z, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->upload.size) ==
+		   CURLE_OK &&
+	       set_function(z, CURLOPT_READFUNCTION, FN(on_read), CURLOPT_READDATA, c) &&
+	       set_function(z, CURLOPT_SEEKFUNCTION, FN(on_seek), CURLOPT_SEEKDATA, c);
+}
+
 static bool
 set_request(struct http_call *c, const struct http_request *r)
 {
@@ -553,14 +605,14 @@ set_request(struct http_call *c, const struct http_request *r)
 	    (!set_long(z, CURLOPT_POSTFIELDSIZE, (long)c->post_len) ||
 		!set_ptr(z, CURLOPT_POSTFIELDS, c->post) || !set_long(z, CURLOPT_POST, 1)))
 		return false;
+	if (c->upload.fd >= 0 && !set_upload(c))
+		return false;
 	if (r->connect_timeout > 0 &&
 	    !set_long(z, CURLOPT_CONNECTTIMEOUT_MS, as_long(r->connect_timeout)))
 		return false;
 	return (r->file < 0 && r->choose == NULL) ||
 	       set_long(z, CURLOPT_BUFFERSIZE, file_buffer(c->h));
 }
-
-#define FN(f) ((void (*)(void))(f))
 
 static bool
 set_callbacks(struct http_call *c)
@@ -586,6 +638,7 @@ call_fill(struct http_call *c, const struct http_request *r, const struct http_u
 	(void)snprintf(c->where, sizeof(c->where), "%s%s%s", to->host, usual ? "" : ":",
 	    usual ? "" : to->port);
 	c->guard = r->guard;
+	c->upload = r->upload != NULL ? *r->upload : (struct http_upload){.fd = -1};
 	c->stall = r->stall_timeout > 0 ? r->stall_timeout : 0;
 	c->moved = clk_mono();
 	c->deadline = r->total_timeout > 0 ? c->moved + r->total_timeout : 0;
@@ -620,6 +673,8 @@ request_ok(const struct http_request *r, struct http_url *to, struct err *e)
 {
 	if (!http_url(r->url, to))
 		return err_set(e, RC_BAD, "not a URL that can be asked");
+	if (r->upload != NULL && (r->post != NULL || r->upload->size > INT64_MAX))
+		return err_set(e, RC_BAD, "%.200s: not a body that can be sent", to->host);
 	if (r->guard != NULL) {
 		if (r->bearer != NULL)
 			return err_set(

@@ -46,11 +46,17 @@ enum http_fate {
 	HTTP_LOCAL,      /* our side: no memory, disk (sys tells) */
 };
 
+struct http_upload {
+	int fd;        /* read from its start, whatever its offset is */
+	uint64_t size; /* so many bytes; fewer are HTTP_LOCAL */
+};
+
 struct http_request {
 	const char *url;  /* already encoded */
 	const char *post; /* NULL: GET; else the body of a POST */
 	size_t post_len;
-	const char *const *headers; /* "Name: value" lines, nheaders of them */
+	const struct http_upload *upload; /* the body of a PUT instead; its file must last */
+	const char *const *headers;       /* "Name: value" lines, nheaders of them */
 	size_t nheaders;
 	const char *bearer;  /* sent as Authorization, or NULL */
 	const char *ca_file; /* NULL: the system's */

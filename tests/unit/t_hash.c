@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "hash.h"
+#include "str.h"
 
 /* FIPS 180-4 examples and the empty text. */
 static void
@@ -113,10 +114,48 @@ test_wipe(void **state)
 	assert_int_equal(secret[31], 's');
 }
 
+/* RFC 4231, cases 1, 2, 3 and 6. */
+static void
+test_hmac(void **state)
+{
+	static char aa[131], dd[50];
+	char b0[20], hex[2 * HASH_MAC + 1];
+	const struct {
+		const void *key;
+		size_t nkey;
+		const void *p;
+		size_t n;
+		const char *want;
+	} t[] = {
+	    {b0, 20, "Hi There", 8,
+		"b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+	    {"Jefe", 4, "what do ya want for nothing?", 28,
+		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+	    {aa, 20, dd, 50,
+		"773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+	    {aa, 131, "Test Using Larger Than Block-Size Key - Hash Key First", 54,
+		"60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+	};
+	unsigned char mac[HASH_MAC];
+	struct err e;
+
+	(void)state;
+	memset(aa, 0xaa, sizeof(aa));
+	memset(dd, 0xdd, sizeof(dd));
+	memset(b0, 0x0b, sizeof(b0));
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		assert_int_equal(
+		    hash_hmac(t[i].key, t[i].nkey, t[i].p, t[i].n, mac, &e), RC_OK);
+		str_hex(hex, mac, sizeof(mac));
+		assert_string_equal(hex, t[i].want);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_hmac),
 	    cmocka_unit_test(test_known),
 	    cmocka_unit_test(test_million),
 	    cmocka_unit_test(test_splits),

@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -570,6 +571,46 @@ test_get(void **state)
 	assert_string_equal(f->body, "hello");
 	expect(f, "/longer", HTTP_ANSWERED, 200);
 	assert_string_equal(f->body, "hello");
+}
+
+/* A file as the body of a PUT: all of it, whatever its offset; fewer bytes are our side's. */
+static void
+test_put(void **state)
+{
+	struct fixture *f = *state;
+	static char bytes[3000];
+	struct http_upload up = {.fd = memfd_create("up", MFD_CLOEXEC), .size = sizeof(bytes)};
+	const char *body;
+
+	fill(bytes, sizeof(bytes), 0);
+	assert_int_equal(write(up.fd, bytes, sizeof(bytes)), sizeof(bytes));
+	f->r.upload = &up;
+	for (int i = 0; i < 3; i++) { /* the second and third on the same connection */
+		expect(f, "/echo", HTTP_ANSWERED, 200);
+		assert_true(str_begins(f->body, "PUT /echo HTTP/1.1\r\n"));
+		assert_non_null(strstr(f->body, "\r\nContent-Length: 3000\r\n"));
+		assert_null(strstr(f->body, "Expect"));
+		assert_null(strstr(f->body, "chunked"));
+		body = strstr(f->body, "\r\n\r\n") + 4;
+		assert_int_equal(f->a.body_len - (size_t)(body - f->body), sizeof(bytes));
+		assert_memory_equal(body, bytes, sizeof(bytes));
+	}
+	assert_int_equal(lseek(up.fd, 0, SEEK_CUR), sizeof(bytes));
+	up.size = 0;
+	expect(f, "/echo", HTTP_ANSWERED, 200);
+	assert_non_null(strstr(f->body, "\r\nContent-Length: 0\r\n"));
+	up.size = sizeof(bytes) + 1;
+	expect(f, "/echo", HTTP_LOCAL, 0);
+	assert_int_equal(f->a.sys, EIO);
+	up.size = sizeof(bytes);
+	expect(f, "/503", HTTP_ANSWERED, 503);
+	assert_int_equal(f->a.retry_after, 7000);
+	f->r.post = "x";
+	f->r.post_len = 1;
+	go_to(f, "/echo");
+	assert_int_equal(
+	    http_start(f->h, &f->r, on_done, f, &(struct http_call *){NULL}, &f->e), RC_BAD);
+	(void)close(up.fd);
 }
 
 static void
@@ -2051,6 +2092,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_put, set_up, tear_down),
 	    TEST(test_get),
 	    TEST(test_request),
 	    TEST(test_large_post),
