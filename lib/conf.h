@@ -30,6 +30,7 @@ struct conf_callback { /* [callback Category] or [callback Category.Type] */
 
 enum conf_on_delete { CONF_KEEP, CONF_REMOVE };
 enum conf_switch { CONF_OFF, CONF_ON };
+enum conf_document { CONF_NO_DOCUMENT, CONF_PUT };
 
 struct conf_account { /* [account NAME] */
 	char *name;
@@ -58,7 +59,13 @@ struct conf_account { /* [account NAME] */
 	int on_delete; /* enum conf_on_delete */
 	enum conf_switch reconcile;
 	char *feed_info, *feed_page;
-	char *document_networks; /* CIDR blocks, separated by spaces; NULL none */
+	char *forward; /* URL, NULL none */
+	char *forward_secret_file;
+	int64_t forward_timeout;
+	char *forward_ca_file;
+	enum conf_document forward_document;
+	char *forward_document_url; /* with {placeholders}; NULL none */
+	char *document_networks;    /* CIDR blocks, separated by spaces; NULL none */
 };
 
 /* Signature algorithms there are (RFC 7518 section 3.1); none and HS* are not among them. */

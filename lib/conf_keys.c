@@ -45,6 +45,9 @@ static const struct conf_word switches[] = {{"off", CONF_OFF}, {"on", CONF_ON}, 
 
 static const struct conf_word formats[] = {{"kv", LOG_KV}, {"json", LOG_JSON}, {NULL, 0}};
 
+static const struct conf_word documents[] = {
+    {"off", CONF_NO_DOCUMENT}, {"put", CONF_PUT}, {NULL, 0}};
+
 static const struct conf_word targets[] = {
     {"auto", LOG_AUTO}, {"stderr", LOG_STDERR}, {"journal", LOG_JOURNAL}, {NULL, 0}};
 
@@ -298,6 +301,33 @@ const struct conf_key conf_keys[] = {
 		"told and what its exit status means is in integration.md."},
     {ACCOUNT, "hook_timeout", CONF_T_DURATION, IN_ACCOUNT(hook_timeout), .def = "60s",
 	.min = "100ms", .max = "1d", .help = "How long a hook may run before it is ended."},
+    {ACCOUNT, "forward", CONF_T_URL, IN_ACCOUNT(forward),
+	.example = "https://crm.example.com/arken",
+	.help =
+	    "Each event is posted there with its record, signed as Standard Webhooks, after "
+	    "the hook if there is one. It needs forward_secret_file. Redirects are not "
+	    "followed. What is sent and what an answer means is in integration.md."},
+    {ACCOUNT, "forward_secret_file", CONF_T_PATH, IN_ACCOUNT(forward_secret_file),
+	.example = SYSCONFDIR "/arkenspool/acme.forward",
+	.help =
+	    "The file with the secret that requests are signed with, one on each line; each "
+	    "signs, so that a change needs no gap. A secret is whsec_ and base64, or the "
+	    "line as it is. Others than owner and group may have no access to it."},
+    {ACCOUNT, "forward_timeout", CONF_T_DURATION, IN_ACCOUNT(forward_timeout), .def = "30s",
+	.min = "1s", .max = "1h",
+	.help =
+	    "How long a forward may take in all. A document that is put may take as long as "
+	    "it moves (stall_timeout)."},
+    {ACCOUNT, "forward_ca_file", CONF_T_PATH, IN_ACCOUNT(forward_ca_file),
+	.otherwise = "those of the system", .example = "/etc/ssl/certs/crm-ca.pem",
+	.help = "The certificate authorities (PEM) that may vouch for the host of forward."},
+    {ACCOUNT, "forward_document", CONF_T_CHOICE, IN_ACCOUNT(forward_document), .def = "off",
+	.words = documents,
+	.help = "Whether a document itself is sent too, by PUT, before its event is posted. It "
+		"needs forward and forward_document_url."},
+    {ACCOUNT, "forward_document_url", CONF_T_URL_TEMPLATE, IN_ACCOUNT(forward_document_url),
+	.example = "https://crm.example.com/documents/{documentHashId}?digest={sha256}",
+	.help = "Where a document is put. A placeholder is replaced by what the event says."},
 
     {CALLBACK, "get", CONF_T_TEMPLATE, IN_CALLBACK(get),
 	.otherwise = "the call that is known for the kind",
@@ -321,7 +351,7 @@ const struct conf_key conf_keys[] = {
 const size_t conf_nkeys = sizeof(conf_keys) / sizeof(conf_keys[0]);
 
 _Static_assert(sizeof(conf_keys) / sizeof(conf_keys[0]) <= CONF_KEYS, "raise CONF_KEYS");
-_Static_assert(sizeof(enum log_level) == sizeof(int) &&
-		   sizeof(enum log_format) == sizeof(int) &&
-		   sizeof(enum log_target) == sizeof(int),
+_Static_assert(
+    sizeof(enum log_level) == sizeof(int) && sizeof(enum log_format) == sizeof(int) &&
+	sizeof(enum log_target) == sizeof(int) && sizeof(enum conf_document) == sizeof(int),
     "CONF_T_CHOICE writes an int");

@@ -37,11 +37,12 @@ enum conf_type {
 	CONF_T_NETWORKS,
 	CONF_T_FILESYSTEMS,
 	CONF_T_ALGORITHMS,
-	CONF_T_TYPES,    /* of tokens */
-	CONF_T_CLAIMS,   /* "claim:value" */
-	CONF_T_POINTER,  /* RFC 6901 */
-	CONF_T_TEMPLATE, /* path and query with {placeholders} */
-	CONF_T_FEED,     /* the same, of the event feed */
+	CONF_T_TYPES,        /* of tokens */
+	CONF_T_CLAIMS,       /* "claim:value" */
+	CONF_T_POINTER,      /* RFC 6901 */
+	CONF_T_TEMPLATE,     /* path and query with {placeholders} */
+	CONF_T_FEED,         /* the same, of the event feed */
+	CONF_T_URL_TEMPLATE, /* a URL with {placeholders} after its host */
 };
 
 enum conf_where {

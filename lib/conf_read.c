@@ -303,6 +303,25 @@ account_issuer(struct load *l)
 	return RC_OK;
 }
 
+/* What a forward needs. */
+static enum rc
+account_forward(struct load *l)
+{
+	const struct conf_account *a = l->base;
+	const struct seen *forward = key_seen(l, "forward"),
+			  *file = key_seen(l, "forward_secret_file"),
+			  *document = key_seen(l, "forward_document");
+
+	if (forward->line != 0 && file->line == 0)
+		return fail(l, forward->line, "forward", "none", "forward_secret_file with it");
+	if (a->forward_document == CONF_NO_DOCUMENT)
+		return RC_OK;
+	if (a->forward == NULL || a->forward_document_url == NULL)
+		return fail(l, document->line, "forward_document", "none", "%s with it",
+		    a->forward == NULL ? "forward" : "forward_document_url");
+	return RC_OK;
+}
+
 static enum rc
 account_end(struct load *l)
 {
@@ -318,6 +337,8 @@ account_end(struct load *l)
 	if (file->line != 0 && header->line == 0)
 		return fail(l, file->line, "secret_file", "none", "secret_header with it");
 	if ((rc = account_issuer(l)) != RC_OK)
+		return rc;
+	if ((rc = account_forward(l)) != RC_OK)
 		return rc;
 	if (a->token_audience == NULL && a->api != NULL &&
 	    (a->token_audience = strdup(a->api)) == NULL)

@@ -287,6 +287,33 @@ is_template(const char *text, const char *const known[])
 	return true;
 }
 
+/* A URL once each placeholder is something, and none is in its scheme or host. */
+static bool
+is_url_template(const char *text)
+{
+	static const char *const known[] = {"{account}", "{category}", "{type}", "{eventId}",
+	    "{object}", "{accountHashId}", "{clientHashId}", "{documentHashId}", "{userHashId}",
+	    "{sha256}", "{suffix}"};
+	const size_t n = sizeof(known) / sizeof(known[0]);
+	char plain[URL_LENGTH + 1];
+	const char *slashes = strstr(text, "://");
+	size_t at = 0;
+
+	if (slashes == NULL ||
+	    strcspn(text, "{") < (size_t)(slashes - text) + 3 + strcspn(slashes + 3, "/?"))
+		return false;
+	while (*text != '\0' && at < URL_LENGTH) {
+		size_t i = 0;
+
+		while (i < n && !str_begins(text, known[i]))
+			i++;
+		plain[at++] = i < n ? 'x' : *text;
+		text += i < n ? strlen(known[i]) : 1;
+	}
+	plain[at] = '\0';
+	return *text == '\0' && conf_url_ok(plain);
+}
+
 bool
 conf_title_ok(enum conf_where section, const char *title)
 {
@@ -357,6 +384,8 @@ text_ok(const struct conf_key *k, const char *text)
 		return is_url_path(text);
 	case CONF_T_POINTER:
 		return is_pointer(text);
+	case CONF_T_URL_TEMPLATE:
+		return is_url_template(text);
 	case CONF_T_TEMPLATE:
 		return is_template(text, of_event);
 	case CONF_T_FEED:
@@ -531,6 +560,10 @@ conf_value_expect(const struct conf_key *k, char out[CONF_EXPECT])
 	    [CONF_T_TYPES] = "types of tokens such as JWT, at+jwt and none",
 	    [CONF_T_CLAIMS] = "claims as claim:value, such as sub:arken-webhooks",
 	    [CONF_T_POINTER] = "a JSON Pointer such as /data/url",
+	    [CONF_T_URL_TEMPLATE] =
+		"an https URL (http only to this machine), after its host perhaps {account} "
+		"{category} {type} {eventId} {object} {accountHashId} {clientHashId} "
+		"{documentHashId} {userHashId} {sha256} {suffix}",
 	    [CONF_T_TEMPLATE] = "\"/\" first, no \"/..\", no placeholder but {accountHashId} "
 				"{clientHashId} {documentHashId} {userHashId} {eventId} "
 				"{eventNumber}",

@@ -12,17 +12,21 @@
 #include <string.h>
 
 #include "clk.h"
+#include "forward.h"
 #include "handed.h"
 #include "handover.h"
 #include "hook.h"
 #include "io.h"
+#include "json.h"
 #include "log.h"
+#include "sign.h"
 #include "step.h"
 #include "str.h"
 
 #define OURS_WAIT (30 * CLK_SECOND) /* when our side could not */
 
-enum part { PART_HOOK, PART_END };
+/* In this order: who hears of a document by the forward has it by then. */
+enum part { PART_HOOK, PART_PUT, PART_FORWARD, PART_END };
 
 struct handover {
 	struct hand hand;
@@ -30,29 +34,55 @@ struct handover {
 	char key[NAME_KEY];
 	char why[RETRY_TEXT];
 	struct child *child;
+	struct forward forward;
+	struct http_upload upload; /* the document, open; fd -1: not */
+	char url[HTTP_URL];
+	enum handed ready; /* DONE: the pool made it ready to be sent; else the end of it */
 	int64_t started;
 };
 
 static void begin_part(struct work *w);
 
 /* The names of the steps in the note; they never change. */
-static const char *const parts[] = {[PART_HOOK] = "hook", [PART_END] = "handed-over"};
+static const char *const parts[] = {[PART_HOOK] = "hook",
+    [PART_PUT] = "document-put",
+    [PART_FORWARD] = "forward",
+    [PART_END] = "handed-over"};
 
 static bool
 wanted(const struct work *w, enum part part)
 {
+	const struct conf_account *a = w->grant->account;
+
 	switch (part) {
 	case PART_HOOK:
-		return w->grant->account->hook != NULL;
+		return a->hook != NULL;
+	case PART_PUT:
+		return a->forward_document == CONF_PUT && api_has_document(&w->ev);
+	case PART_FORWARD:
+		return a->forward != NULL;
 	case PART_END:
 		break;
 	}
 	return true;
 }
 
+/* The first part from this one on that is wanted. */
+static enum part
+next_part(const struct work *w, enum part part)
+{
+	while (!wanted(w, part))
+		part++;
+	return part;
+}
+
 void
 handover_free(struct work *w)
 {
+	if (w->handover == NULL)
+		return;
+	forward_free(&w->handover->forward);
+	io_close(&w->handover->upload.fd);
 	free(w->handover);
 	w->handover = NULL;
 }
@@ -68,8 +98,7 @@ handover_is_running(const struct work *w)
 static const char *
 target_kind(enum part part)
 {
-	(void)part;
-	return "hook";
+	return part == PART_HOOK ? "hook" : "forward";
 }
 
 /* Go on at this part or the next that is wanted, and remember that before anything is done. */
@@ -78,8 +107,7 @@ move_to(struct work *w, enum part part)
 {
 	struct err e;
 
-	while (!wanted(w, part))
-		part++;
+	part = next_part(w, part);
 	w->handover->part = part;
 	if (str_eq(w->job->retry.step, parts[part]))
 		return;
@@ -173,13 +201,11 @@ is_there(const char *path)
 	return path[0] != '\0' && io_exists(AT_FDCWD, path);
 }
 
-/* On the pool: everything a part is told. */
+/* Everything a part is told. */
 static void
-gather(void *arg)
+look(struct work *w)
 {
-	struct work *w = arg;
-	struct handover *o = w->handover;
-	struct hand *h = &o->hand;
+	struct hand *h = &w->handover->hand;
 	struct store_place at = step_place(w);
 	char where[API_OBJECT + 80], file[STORE_SUFFIX + 16];
 	enum rc rc;
@@ -201,6 +227,130 @@ gather(void *arg)
 	(void)snprintf(file, sizeof(file), "document%s", h->meta.suffix);
 	below(h->document, h, file);
 	w->pool_rc = rc == RC_GONE ? RC_OK : rc;
+}
+
+/* ---- the forward ---- */
+
+/* The secrets are read for each request: a file that is changed needs no reload. */
+static enum handed
+read_keys(const struct conf_account *a, struct sign_keys *keys, struct err *e)
+{
+	struct buf text = BUF_SECRET(65536);
+	enum rc rc;
+
+	if ((rc = conf_secret(a->forward_secret_file, &text, e)) == RC_OK &&
+	    (rc = sign_read(buf_text(&text), text.n, keys, e)) != RC_OK)
+		err_prefix(e, "%.150s", a->forward_secret_file);
+	buf_wipe(&text);
+	if (rc == RC_CONFIG || rc == RC_GONE || rc == RC_DENIED)
+		return HANDED_CONFIG;
+	return rc == RC_OK ? HANDED_DONE : HANDED_OURS;
+}
+
+static enum rc
+ready_post(struct work *w, const struct sign_keys *keys, struct err *e)
+{
+	struct handover *o = w->handover;
+	struct buf record = BUF_INIT(w->d->conf->daemon.max_record);
+	enum rc rc = RC_OK;
+
+	if (o->hand.has_record &&
+	    (rc = io_read_file(AT_FDCWD, o->hand.record, &record, e)) == RC_OK)
+		rc = json_check(buf_text(&record), record.n, e);
+	if (rc == RC_OK)
+		rc = forward_post(&o->forward, &o->hand,
+		    o->hand.has_record ? buf_text(&record) : NULL, record.n, keys, clk_wall(),
+		    e);
+	buf_free(&record);
+	return rc;
+}
+
+static enum rc
+ready_put(struct work *w, const struct sign_keys *keys, struct err *e)
+{
+	struct handover *o = w->handover;
+	const struct conf_account *a = w->grant->account;
+	enum rc rc;
+
+	if ((rc = forward_url(a->forward_document_url, &o->hand, o->url, e)) != RC_OK ||
+	    (rc = io_open(AT_FDCWD, o->hand.document, &o->upload.fd, e)) != RC_OK)
+		return rc;
+	o->upload.size = o->hand.meta.size;
+	return forward_put(&o->forward, &o->hand, keys, clk_wall(), e);
+}
+
+/* On the pool: what is to be sent. */
+static void
+make_ready(struct work *w)
+{
+	struct handover *o = w->handover;
+	struct sign_keys keys;
+	enum rc rc;
+
+	io_close(&o->upload.fd);
+	forward_free(&o->forward);
+	o->ready = read_keys(w->grant->account, &keys, &w->pool_err);
+	if (o->ready != HANDED_DONE)
+		return;
+	rc = o->part == PART_PUT ? ready_put(w, &keys, &w->pool_err)
+				 : ready_post(w, &keys, &w->pool_err);
+	sign_wipe(&keys);
+	if (rc == RC_BAD)
+		o->ready = HANDED_NEVER;
+	else if (rc != RC_OK)
+		o->ready = HANDED_OURS;
+}
+
+static void
+forward_done(const struct http_answer *a, void *arg)
+{
+	struct work *w = arg;
+	char why[HANDED_TEXT];
+	enum handed h = forward_verdict(a, why);
+
+	w->call = NULL;
+	part_ended(w, h, a->retry_after, why);
+}
+
+static void
+start_forward(struct work *w)
+{
+	const struct conf_account *a = w->grant->account;
+	struct handover *o = w->handover;
+	struct http_request rq = {0};
+	struct err e;
+	enum rc rc;
+
+	if (o->ready != HANDED_DONE) {
+		part_ended(w, o->ready, -1, w->pool_err.text);
+		return;
+	}
+	step_settings(w, &rq);
+	rq.ca_file = a->forward_ca_file;
+	rq.headers = o->forward.header;
+	rq.nheaders = o->forward.n;
+	rq.url = a->forward;
+	if (o->part == PART_PUT) {
+		rq.url = o->url;
+		rq.upload = &o->upload;
+	} else {
+		rq.post = o->forward.text.p + o->forward.body_at;
+		rq.post_len = o->forward.text.n - o->forward.body_at;
+		rq.total_timeout = a->forward_timeout;
+	}
+	rc = http_start(w->d->http, &rq, forward_done, w, &w->call, &e);
+	if (rc != RC_OK)
+		part_ended(w, rc == RC_LATER ? HANDED_OURS : HANDED_CONFIG, -1, e.text);
+}
+
+/* A document is put by the event that brought it; who only looked at it brings nothing. */
+static bool
+has_to_be_put(const struct work *w)
+{
+	const struct hand *h = &w->handover->hand;
+
+	return h->has_document && !h->deleted &&
+	       (!str_eq(w->ev.type, "Download") || str_eq(h->meta.event, h->name));
 }
 
 /* ---- the hook ---- */
@@ -248,6 +398,18 @@ start_hook(struct work *w)
 /* ---- one part after the other ---- */
 
 static void
+gather(void *arg)
+{
+	struct work *w = arg;
+	enum part part = w->handover->part;
+
+	look(w);
+	if (w->pool_rc == RC_OK &&
+	    (part == PART_FORWARD || (part == PART_PUT && has_to_be_put(w))))
+		make_ready(w);
+}
+
+static void
 gathered(void *arg)
 {
 	struct work *w = arg;
@@ -262,7 +424,14 @@ gathered(void *arg)
 		return;
 	}
 	w->handover->started = clk_mono();
-	start_hook(w);
+	if (w->handover->part == PART_HOOK) {
+		start_hook(w);
+	} else if (w->handover->part == PART_PUT && !has_to_be_put(w)) {
+		move_to(w, PART_PUT + 1);
+		begin_part(w);
+	} else {
+		start_forward(w);
+	}
 }
 
 static void
@@ -298,6 +467,7 @@ begin(struct work *w, enum part part, const char *why)
 	(void)snprintf(o->key, sizeof(o->key), "%s", parts_of.key);
 	(void)snprintf(o->why, sizeof(o->why), "%s", why);
 	o->started = clk_mono();
+	o->upload.fd = -1;
 	o->hand = (struct hand){.rec = &w->rec,
 	    .ev = &w->ev,
 	    .name = w->job->name,
@@ -313,7 +483,7 @@ begin(struct work *w, enum part part, const char *why)
 void
 handover_start(struct work *w, const char *why)
 {
-	if (wanted(w, PART_HOOK))
+	if (next_part(w, PART_HOOK) != PART_END)
 		begin(w, PART_HOOK, why);
 	else
 		work_finish(w, SPOOL_DONE, why);

@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """t_handover - does the firm's own system get every event, whatever it answers and whoever dies?"""
+import base64
+import hashlib
+import hmac
+import http.server
+import importlib.util
 import json
 import os
 import random
@@ -10,9 +15,10 @@ import shutil
 import signal
 import sqlite3
 import sys
+import threading
 
 import tap
-from chain import (Chain, DAEMON_USER, Failure, IS_ROOT, SECRET, TOP, WAIT, guid,
+from chain import (Chain, DAEMON_USER, Failure, IS_ROOT, Process, SECRET, TOP, WAIT, guid,
                    wait_until)
 
 TESTS = []
@@ -37,10 +43,13 @@ class Hooked(Chain):
 
     def _start(self):
         self.crm = self.folder("crm", DAEMON_USER)
-        self.hook = (self.hook or "{crm}/hook").format(crm=self.crm, examples=self.crm)
         if self.script is not None:
             self.hook_is(self.script)
-        self.extra["account"] = "hook = %s\n%s" % (self.hook, self.conf_lines)
+            self.hook = self.hook or "{crm}/hook"
+        if self.hook is not None:
+            self.hook = self.hook.format(crm=self.crm, examples=self.crm)
+        hook = "hook = %s\n" % self.hook if self.hook else ""
+        self.extra["account"] = hook + self.conf_lines
         super()._start()
 
     def hook_is(self, script):
@@ -407,6 +416,264 @@ def each_effect_at_least_once_recorded_once():
         assert len(done) >= 200 - 2 * 8, len(done)
 
 
+# ---- a forward ----
+
+FORWARD_SECRETS = ["whsec_" + base64.b64encode(b"a new secret of 32 bytes or more.").decode(),
+                   "an-older-secret-that-is-still-good"]
+
+
+class CRM:
+    """
+    What events are forwarded to.  It keeps every request, checks each signature with code of
+    its own, and answers as the path or the test says.
+    """
+
+    def __init__(self):
+        crm = self
+        self.requests, self.answers, self.changed = [], {}, threading.Condition()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                request = {"method": self.command, "path": self.path, "body": body,
+                           "headers": {k.lower(): v for k, v in self.headers.items()}}
+                with crm.changed:
+                    status, more = crm.answer(request)
+                    request["status"] = status
+                    crm.requests.append(request)
+                    crm.changed.notify_all()
+                if status == 0:  # hang up
+                    self.close_connection = True
+                    return
+                text = b"said %d" % status
+                self.send_response(status)
+                for k, v in more.items():
+                    self.send_header(k, v)
+                self.send_header("Content-Length", str(len(text) if status != 204 else 0))
+                self.end_headers()
+                if status != 204:
+                    self.wfile.write(text)
+
+            do_PUT = do_POST
+
+            def log_message(self, format, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.url = "http://127.0.0.1:%d" % self.port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request):
+        """Status and headers: what the client's hash id asks for, else 200."""
+        if request["method"] == "PUT":
+            return self.answers.get("PUT", 201), {}
+        data = json.loads(request["body"])["data"]
+        m = re.fullmatch(r"s(\d+)", data["object"] or "")
+        if m:
+            return int(m.group(1)), {"Location": self.url + "/elsewhere"}
+        status = self.answers.get("POST", 200)
+        return status, {"Retry-After": "1"} if status == 503 else {}
+
+    def wait(self, count, what=lambda r: True):
+        """The requests that are so, once there are so many."""
+        def there():
+            return [r for r in self.requests if what(r)]
+        with self.changed:
+            if not self.changed.wait_for(lambda: len(there()) >= count, WAIT):
+                raise Failure("waited for %d requests, there are %d" % (count, len(there())))
+            return there()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def signatures(request, payload, secrets=FORWARD_SECRETS):
+    """What a receiver computes by the specification."""
+    h = request["headers"]
+    message = ("%s.%s." % (h["webhook-id"], h["webhook-timestamp"])).encode() + payload
+    out = []
+    for s in secrets:
+        key = base64.b64decode(s[6:]) if s.startswith("whsec_") else s.encode()
+        out.append("v1," + base64.b64encode(
+            hmac.new(key, message, hashlib.sha256).digest()).decode())
+    return " ".join(out)
+
+
+class Forwarded(Hooked):
+    def __init__(self, name, crm, conf="", secrets=FORWARD_SECRETS, script=None, **more):
+        self.secrets = secrets
+        lines = "forward = %s/events\nforward_secret_file = {crm}/secret\n%s" % (crm.url, conf)
+        super().__init__(name, script, lines, **more)
+
+    def folder(self, name, uid=None, mode=0o755):
+        path = super().folder(name, uid, mode)
+        if name == "crm":
+            self.conf_lines = self.conf_lines.replace("{crm}", path)
+            self.put_secrets(self.secrets)
+        return path
+
+    def put_secrets(self, secrets):
+        self.write("crm/secret", "".join(s + "\n" for s in secrets), 0o600, DAEMON_USER)
+
+
+@test
+def what_a_receiver_gets():
+    """Event and record byte for byte, document by PUT before it, each signed by every live
+    secret as Standard Webhooks; the bearer token goes nowhere"""
+    with CRM() as crm, Forwarded(
+            "post", crm, "forward_document = put\nforward_document_url = %s/documents/"
+            "{documentHashId}{suffix}?client={clientHashId}&digest={sha256}\n" % crm.url) as c:
+        event = c.sandbox.emit("FileStore.Upload")[0]
+        c.sandbox.quiet()
+        c.wait_state(done=1)
+        name = "acme.%s.FileStore.Upload" % event["eventId"]
+        put, post = crm.wait(2)
+        doc, meta = c.document(event)
+        tap.same((put["method"], put["path"]), ("PUT", "/documents/%s%s?client=%s&digest=%s" % (
+            event["documentHashId"], meta["suffix"], event["clientHashId"], meta["sha256"])))
+        tap.same(put["body"], doc)
+        digest = "sha-256=:%s:" % base64.b64encode(hashlib.sha256(doc).digest()).decode()
+        h = put["headers"]
+        tap.same((h["content-digest"], h["content-type"], h["content-length"], h["arken-event"],
+                  h["webhook-id"]), (digest, meta["mediaType"], str(len(doc)), name,
+                                     event["eventId"] + "-document"))
+        tap.same(h["webhook-signature"], signatures(put, digest.encode()))
+        tap.same((post["method"], post["path"]), ("POST", "/events"))
+        h = post["headers"]
+        tap.same((h["webhook-id"], h["content-type"]), (event["eventId"], "application/json"))
+        tap.same(h["webhook-signature"], signatures(post, post["body"]))
+        tap.same(len(h["webhook-signature"].split()), 2)
+        body = json.loads(post["body"])
+        raw = c.event_file("done", name).partition(b"\n\n")[2]
+        record = c.read(c.place(event) + "/record.json")
+        assert raw in post["body"] and record in post["body"]
+        data = body["data"]
+        tap.same((body["type"], data["id"], data["account"], data["name"], data["source"],
+                  data["object"], data["deleted"]),
+                 ("FileStore.Upload", event["eventId"], "acme", name, "webhook",
+                  event["documentHashId"], False))
+        tap.same(data["event"], json.loads(raw))
+        tap.same(data["record"], json.loads(record))
+        tap.same({k: data["document"][k] for k in ("size", "sha256", "mediaType")},
+                 {k: meta[k] for k in ("size", "sha256", "mediaType")})
+        for r in (put, post):
+            assert "authorization" not in r["headers"] and "cookie" not in r["headers"]
+        # A secret less, without a reload.
+        c.put_secrets(FORWARD_SECRETS[:1])
+        c.send(1)
+        c.wait_state(done=2)
+        r = crm.wait(3)[2]
+        tap.same(r["headers"]["webhook-signature"], signatures(r, r["body"],
+                                                               FORWARD_SECRETS[:1]))
+        data = json.loads(r["body"])["data"]
+        tap.same((data["deleted"], data["record"], data["document"]), (True, None, None))
+        with open(c.dir + "/spoold.log") as f:
+            log = f.read()
+        for s in FORWARD_SECRETS:
+            assert s not in log and s not in "".join(c.story())
+
+
+@test
+def every_kind_of_answer():
+    """2xx done; what no repeat mends failed at once; what may be better counted; redirects
+    are not followed"""
+    with CRM() as crm, Forwarded("answers", crm) as c:
+        never = [400, 406, 411, 413, 415, 418, 422, 431, 451]
+        later = [408, 409, 423, 425, 500, 501, 505, 507]
+        names = {s: c.send(s, "s%d" % s) for s in [200, 201, 202, 204] + never + later}
+        c.wait_until_settled(len(names))
+        for s, name in names.items():
+            if s < 300:
+                assert name in c.names("done"), s
+                continue
+            note = c.retry(name)
+            tap.same((note["state"], note["step"], note["tries"]),
+                     ("failed", "forward", "1" if s in never else "2"), s)
+            assert "forward: answered %d: said %d" % (s, s) in note["reason"], note
+
+
+@test
+def a_receiver_that_is_down():
+    """No connection, a hang-up, 401, 404, a redirect, 503 with Retry-After: down; whoever
+    finds it down waits uncounted, and all is handed over when it is well"""
+    with CRM() as crm, Forwarded("away", crm, daemon="tries = 3\nretry_min = 100ms\n"
+                                 "retry_max = 200ms\nstop_grace = 0\n") as c:
+        for n, status in enumerate([0, 401, 404, 302, 503]):
+            before = len(crm.requests)
+            crm.answers["POST"] = status
+            names = [c.send(100 * n + i) for i in range(4)]
+            crm.wait(before + 5)
+            wait_until(lambda: "forward:acme" in c.ctl("targets"), [c.spool + "/targets"],
+                       "a target that is down")
+            tap.same(c.counts()["failed"], 0, "failed while %d" % status)
+            for name in names:
+                note = c.retry(name) or {"tries": 0, "state": ""}  # a try is counted before
+                assert int(note["tries"]) - (note["state"] == "running") <= 1, note
+            crm.answers["POST"] = 200
+            c.wait_state(done=4 * (n + 1), failed=0)
+        assert not [r for r in crm.requests if r["path"] != "/events"], "a redirect followed"
+
+
+@test
+def a_receiver_that_wants_no_more():
+    """410, or a secret that cannot be used: paused until it is resumed"""
+    with CRM() as crm, Forwarded("gone", crm) as c:
+        name = c.send(1, "s410")
+        tap.same(c.wait_note(name, reason="answered 410")["tries"], "0")
+        other = c.send(2)
+        c.wait_note(other, reason="forward:acme is paused: forward: answered 410")
+        tap.same(len(crm.requests), 1)
+        c.ctl("drop", name, "--reason", "a test")
+        c.put_secrets(["short"])
+        c.ctl("resume", "forward:acme")
+        note = c.wait_note(other, reason="line 1: expected a secret of at least 16 bytes")
+        tap.same(note["tries"], "0")
+        c.put_secrets(FORWARD_SECRETS)
+        c.ctl("resume", "forward:acme")
+        c.wait_state(done=2, failed=0)
+
+
+@test
+def hook_and_forward():
+    """Both are set: the hook first, each once; a retry begins at the one that failed, over
+    restarts too"""
+    script = "echo $ARKEN_EVENT_ID >> calls"
+    with CRM() as crm, Forwarded(
+            "both", crm, "forward_document = put\nforward_document_url = %s/{object}\n" %
+            crm.url, script=script, daemon="tries = 100\nretry_min = 100ms\nretry_max = 100ms\n"
+            "stop_grace = 0\n") as c:
+        crm.answers.update(POST=500, PUT=500)
+        event = c.sandbox.emit("FileStore.Upload")[0]
+        name = "acme.%s.FileStore.Upload" % event["eventId"]
+        c.wait_note(name, step="document-put")
+        crm.wait(2)
+        c.stop_daemon()
+        c.start_daemon()
+        n = len(crm.requests)
+        crm.wait(n + 2)
+        crm.answers["PUT"] = 201
+        c.wait_note(name, step="forward")
+        c.stop_daemon()
+        c.start_daemon()
+        crm.wait(2, lambda r: r["method"] == "POST")
+        crm.answers["POST"] = 200
+        c.wait_state(done=1)
+        tap.same(c.crm_text("calls"), event["eventId"] + "\n")
+        ok = [r["method"] for r in crm.requests if r["status"] in (200, 201)]
+        tap.same(ok, ["PUT", "POST"])
+        tap.same({r["headers"]["webhook-id"] for r in crm.requests if r["method"] == "POST"},
+                 {event["eventId"]})
+        tap.same(c.sandbox.stats()["documents"], 1, "downloads")
+
+
 # ---- the examples ----
 
 def example(c, name):
@@ -469,6 +736,73 @@ def the_sample_in_python():
             tap.same(json.loads(c.read(os.path.dirname(path) + "/document.json"))["sha256"],
                      digest)
         db.close()
+
+
+@test
+def the_sample_receiver():
+    """Takes what is signed, refuses what is not, keeps events and documents once"""
+    spec = importlib.util.spec_from_file_location("receiver", EXAMPLES + "/receiver.py")
+    receiver = importlib.util.module_from_spec(spec)
+    sys.dont_write_bytecode = True
+    spec.loader.exec_module(receiver)
+    # The vector of the specification.
+    vector = {"webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": "1614265330",
+              "webhook-signature": "v1a,x v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="}
+    keys = [base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    payload = b'{"test": 2432232314}'
+    assert receiver.verify(keys, vector, payload, 1614265330 + 299)
+    assert not receiver.verify(keys, vector, payload, 1614265330 + 301)
+    assert not receiver.verify(keys, vector, payload + b" ", 1614265330)
+    assert not receiver.verify([b"x" * 24], vector, payload, 1614265330)
+    assert not receiver.verify(keys, {}, payload, 1614265330)
+
+    class Sampled(Forwarded):
+        def _start(self):
+            super()._start()
+            self.folder("crm/kept", DAEMON_USER)
+            self.sample = Process("receiver.py", [sys.executable, "-B",
+                                                  EXAMPLES + "/receiver.py", self.crm + "/kept",
+                                                  self.crm + "/secret", str(crm.port)],
+                                  self.dir + "/receiver.py.log")
+            self.sample.wait_said("listening")
+
+        def __exit__(self, *why):
+            if hasattr(self, "sample"):
+                self.sample.end()
+            return super().__exit__(*why)
+
+    with CRM() as crm:
+        crm.server.shutdown()
+        crm.server.server_close()  # its port, for the sample
+        with Sampled("sample", crm, "forward_document = put\nforward_document_url = %s/"
+                     "documents/{documentHashId}\n" % crm.url, daemon_starts=False) as c:
+            c.start_daemon()
+            events = c.sandbox.emit("all")
+            c.sandbox.quiet()
+            c.wait_state(done=len(events), failed=0)
+            tap.same(sorted(os.listdir(c.crm + "/kept/events")),
+                     sorted("acme.%s.json" % e["eventId"] for e in events))
+            for e in events:
+                if e["kind"] == "FileStore.Upload":
+                    doc, meta = c.document(e)
+                    tap.same(c.read(c.crm + "/kept/documents/" + meta["sha256"]), doc)
+            # Once more: had it before.  With a secret that it does not know: refused.
+            name = "acme.%s.%s" % (events[0]["eventId"], events[0]["kind"])
+            os.rename(os.path.join(c.box("done"), name + ":2,S"),
+                      os.path.join(c.box("failed"), name + ":2,F"))
+            c.ctl("retry", name)
+            c.wait_state(done=len(events), failed=0)
+            status = [int(x) for x in re.findall(r'" (\d+) -', c.sample.said())]
+            assert set(status) == {200, 201}, status
+            c.sample.end()
+            other = c.write("crm/other", "another-secret-of-16-bytes\n", 0o600)
+            c.sample = Process("receiver.py", [sys.executable, "-B", EXAMPLES + "/receiver.py",
+                                               c.crm + "/kept", other, str(crm.port)],
+                               c.dir + "/receiver.py.log")
+            c.sample.wait_said("listening")
+            refused = c.send(1)
+            c.wait_note(refused, reason="answered 401: not signed by us, or too old")
+            tap.same(len(os.listdir(c.crm + "/kept/events")), len(events))
 
 
 if __name__ == "__main__":

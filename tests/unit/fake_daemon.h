@@ -28,7 +28,9 @@
 struct http_call {
 	char url[HTTP_URL];
 	char bearer[64]; /* "" none */
-	char post[1024];
+	char post[2048];
+	char headers[4096]; /* one a line */
+	uint64_t upload;    /* bytes of a PUT's body, -1: none */
 	char ca[TMPDIR_SIZE];
 	size_t max_body;
 	int64_t connect_timeout, total_timeout;
@@ -95,6 +97,10 @@ __wrap_http_start(struct http *h, const struct http_request *req,
 	(void)snprintf(
 	    c->bearer, sizeof(c->bearer), "%s", req->bearer != NULL ? req->bearer : "");
 	(void)snprintf(c->post, sizeof(c->post), "%s", req->post != NULL ? req->post : "");
+	for (size_t i = 0; i < req->nheaders; i++)
+		(void)snprintf(c->headers + strlen(c->headers),
+		    sizeof(c->headers) - strlen(c->headers), "%s\n", req->headers[i]);
+	c->upload = req->upload != NULL ? req->upload->size : UINT64_MAX;
 	*call = c;
 	return RC_OK;
 }

@@ -373,7 +373,7 @@ test_leftovers(void **state)
 static void
 test_stop(void **state)
 {
-	char command[TMPDIR_SIZE + 64], fifo[8];
+	char command[TMPDIR_SIZE + 64], fifo[16];
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
