@@ -222,7 +222,7 @@ def what_a_hook_is_told():
 @test
 def a_time_limit():
     """SIGTERM, then SIGKILL, to all that the hook started; a failure that counts"""
-    script = "trap '' TERM; echo $$ >> pids\n(trap '' TERM; exec tail -f /dev/null) &\n" \
+    script = "trap '' TERM; echo $$ >> pids\n(trap '' TERM; exec tail -f /dev/null > /dev/null 2>&1) &\n" \
         "echo $! >> pids; echo waiting; exec tail -f /dev/null"
     with Hooked("limit", script, "hook_timeout = 300ms\n", daemon="tries = 1\n") as c:
         name = c.send(1)
@@ -234,14 +234,15 @@ def a_time_limit():
         gone(pids)
 
 
+# Nothing of it writes to the hook's output: it would end with the pipe.
 TREE = """\
 [ ! -e quick ] || exit 0
-tail -f /dev/null & echo $! >> pids
-setsid sh -c 'trap "" TERM HUP; echo $$ >> pids; echo 1 >> ready; exec tail -f /dev/null' &
-(setsid sh -c 'tail -f /dev/null & echo $! >> pids; echo 1 >> ready') &
+tail -f /dev/null > /dev/null 2>&1 & echo $! >> pids
+setsid sh -c 'trap "" TERM HUP; echo $$ >> pids; echo 1 >> ready; exec tail -f /dev/null > /dev/null 2>&1' &
+(setsid sh -c 'tail -f /dev/null > /dev/null 2>&1 & echo $! >> pids; echo 1 >> ready') &
 echo $$ >> pids; echo 1 >> ready
 trap '' TERM HUP
-exec tail -f /dev/null"""
+exec tail -f /dev/null > /dev/null 2>&1"""
 
 
 def processes_end(sig):

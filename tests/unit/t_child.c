@@ -27,8 +27,8 @@
 #include "str.h"
 #include "tmpdir.h"
 
-#define PATIENCE 30000 /* milliseconds; on a busy machine */
-#define FOREVER "tail -f /dev/null"
+#define PATIENCE 30000                               /* milliseconds; on a busy machine */
+#define FOREVER "tail -f /dev/null > /dev/null 2>&1" /* else it would end with the pipe */
 
 static struct children *all;
 static char base[TMPDIR_SIZE];
@@ -363,7 +363,7 @@ test_leftovers(void **state)
 	run(FOREVER " & echo $! > pids\n"
 		    "setsid sh -c '" FOREVER
 		    " & echo $! >> pids; echo $$ >> pids; echo > ready; "
-		    "exec yes' &\n"
+		    "exec yes > /dev/null' &\n"
 		    "read x < ready; exit 7");
 	assert_int_equal(got.fate, CHILD_EXITED);
 	assert_int_equal(got.status, 7);
