@@ -260,6 +260,23 @@ timers(struct daemon *d)
 	park_tick(d, now);
 }
 
+/* Asked for another configuration: a mistake in it is said, and changes nothing. */
+static void
+reload(struct daemon *d)
+{
+	struct daemon_reload *r = d->reload;
+	char bytes[64];
+	struct err e;
+
+	while (read(r->fd, bytes, sizeof(bytes)) > 0)
+		;
+	if (r->read(r->file, &r->fresh, &e) == RC_OK)
+		d->stopping = true;
+	else
+		log_put(LOG_ERROR, "not reloaded, the old configuration stays", "reason",
+		    e.text, LOG_END);
+}
+
 static void
 loop(struct daemon *d)
 {
@@ -269,8 +286,9 @@ loop(struct daemon *d)
 		struct pollfd fds[] = {{.fd = d->stop, .events = POLLIN},
 		    {.fd = pool_fd(d->pool), .events = POLLIN},
 		    {.fd = children_fd(d->children), .events = POLLIN},
+		    {.fd = d->reload != NULL ? d->reload->fd : d->stop, .events = POLLIN},
 		    {.fd = d->watch, .events = POLLIN}};
-		unsigned n = d->watch >= 0 ? 4 : 3;
+		unsigned n = d->watch >= 0 ? 5 : 4;
 
 		lane_tick(d);
 		start_due(d);
@@ -278,9 +296,11 @@ loop(struct daemon *d)
 			log_put(LOG_TRACE, "wait", "reason", e.text, LOG_END);
 		if (fds[0].revents != 0)
 			d->stopping = true;
+		else if (fds[3].revents != 0)
+			reload(d);
 		pool_reap(d->pool);
 		children_reap(d->children);
-		if (n == 4 && fds[3].revents != 0 && gather_read(d))
+		if (n == 5 && fds[4].revents != 0 && gather_read(d))
 			answer_asks(d);
 		timers(d);
 	}
@@ -405,13 +425,17 @@ close_all(struct daemon *d)
 }
 
 enum rc
-daemon_run(const struct conf *conf, int stop, struct err *e)
+daemon_run(const struct conf *conf, int stop, struct daemon_reload *r, struct err *e)
 {
-	struct daemon d = {.conf = conf, .stop = stop, .watch = -1};
+	struct daemon d = {.conf = conf, .stop = stop, .reload = r, .watch = -1};
+	const bool again = r != NULL && r->again;
 	enum rc rc;
 
 	if ((rc = open_all(&d, e)) == RC_OK) {
-		log_put(LOG_NOTE, "started", "spool", conf->spool.directory, LOG_END);
+		if (again)
+			targets_reload(d.targets, clk_mono());
+		log_put(LOG_NOTE, again ? "reloaded" : "started", "spool",
+		    conf->spool.directory, LOG_END);
 		sweep_notes(&d);
 		answer_asks(&d);
 		gather_scan(&d);

@@ -38,8 +38,9 @@ struct daemon {
 	struct reconciler *reconciler;
 	int watch; /* inotify; -1: none to be had, then only scans */
 	int watch_new, watch_ask;
-	int stop;           /* readable: stop */
-	struct work *first; /* tries under way, a list */
+	int stop;                     /* readable: stop */
+	struct daemon_reload *reload; /* NULL: none to be had */
+	struct work *first;           /* tries under way, a list */
 	unsigned running;
 	uint64_t clock;    /* counts calls and events as they come, to tell which came first */
 	struct job *alone; /* runs by itself, because it was interrupted before */
@@ -50,10 +51,23 @@ struct daemon {
 	struct purge *purge;
 };
 
+/* How a running daemon gets another configuration. */
+struct daemon_reload {
+	int fd;           /* readable: read the file again; the daemon empties it */
+	const char *file; /* borrowed */
+	enum rc (*read)(const char *file, struct conf **out, struct err *e);
+	struct conf
+	    *fresh; /* out: what was read; the daemon ended for it, and it is the caller's */
+	bool again; /* this run follows a reload: what waits for a new configuration is tried */
+};
+
 /*
- * Open everything, recover, and serve until a byte can be read from stop.  RC_OK: a clean stop.
+ * Open everything, recover, and serve until a byte can be read from stop, or until a new
+ * configuration was read (r->fresh): RC_OK, a clean stop.  A file that cannot be read changes
+ * nothing.  Anything else: it did not start.  r may be NULL.
  */
-enum rc daemon_run(const struct conf *conf, int stop, struct err *e) MUST_CHECK;
+enum rc daemon_run(
+    const struct conf *conf, int stop, struct daemon_reload *r, struct err *e) MUST_CHECK;
 
 /* The grant of an account by name; NULL: not configured. */
 struct grant *daemon_grant(struct daemon *d, const char *account);

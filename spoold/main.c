@@ -23,7 +23,7 @@
 #include "daemon.h"
 #include "log.h"
 
-static int stop_pipe[2] = {-1, -1};
+static int stop_pipe[2] = {-1, -1}, reload_pipe[2] = {-1, -1};
 
 static const char usage[] =
     "usage: spoold [-c FILE] [-u USER] [-t]\n"
@@ -37,7 +37,8 @@ static const char usage[] =
     "  -V       the version\n"
     "\n"
     "Stays in the foreground and logs to stderr or the journal.  SIGTERM and\n"
-    "SIGINT stop it; what it was doing is done again at the next start.\n";
+    "SIGINT stop it; what it was doing is done again at the next start.  SIGHUP has\n"
+    "it read its configuration again; with a mistake in that the old one stays.\n";
 
 struct options {
 	const char *file;
@@ -56,15 +57,28 @@ on_stop(int sig)
 	errno = saved;
 }
 
+static void
+on_reload(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	if (write(reload_pipe[1], "", 1) < 0)
+		errno = saved;
+	errno = saved;
+}
+
 static enum rc
 catch_signals(struct err *e)
 {
-	struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+	struct sigaction stop = {.sa_handler = on_stop}, again = {.sa_handler = on_reload},
+			 ignore = {.sa_handler = SIG_IGN};
 
-	if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+	if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
+	    pipe2(reload_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
 		return err_sys(e, "pipe2", NULL);
 	if (sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGINT, &stop, NULL) != 0 ||
-	    sigaction(SIGPIPE, &ignore, NULL) != 0)
+	    sigaction(SIGHUP, &again, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0)
 		return err_sys(e, "sigaction", NULL);
 	return RC_OK;
 }
@@ -147,6 +161,55 @@ check_accounts(const struct conf *c, struct err *e)
 	return rc;
 }
 
+static enum rc
+read_conf(const char *file, struct conf **out, struct err *e)
+{
+	enum rc rc;
+
+	if ((rc = conf_load(file, out, e)) == RC_OK && (rc = check_accounts(*out, e)) != RC_OK)
+		conf_free(out);
+	return rc;
+}
+
+static void
+set_log(const struct conf *c)
+{
+	log_open("spoold", c->log.format, c->log.target);
+	log_level(c->log.level);
+}
+
+/*
+ * Serve until told to stop.  A new configuration that cannot be served (a folder that is not to
+ * be had) gives way to the one before it.
+ */
+static enum rc
+serve(const char *file, struct conf **conf, struct err *e)
+{
+	struct daemon_reload r = {.fd = reload_pipe[0], .file = file, .read = read_conf};
+	struct conf *before = NULL;
+	enum rc rc;
+
+	for (;;) {
+		set_log(*conf);
+		rc = daemon_run(*conf, stop_pipe[0], &r, e);
+		if (rc != RC_OK && before != NULL) {
+			log_put(LOG_ERROR, "not reloaded, the old configuration stays",
+			    "reason", e->text, LOG_END);
+			conf_free(conf);
+			*conf = before;
+			before = NULL;
+			continue;
+		}
+		conf_free(&before);
+		if (rc != RC_OK || r.fresh == NULL)
+			return rc;
+		before = *conf;
+		*conf = r.fresh;
+		r.fresh = NULL;
+		r.again = true;
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -161,15 +224,11 @@ main(int argc, char **argv)
 	if ((status = read_options(argc, argv, &o)) >= 0)
 		return status;
 	err_clear(&e);
-	rc = conf_load(o.file, &conf, &e);
-	if (rc == RC_OK)
-		rc = check_accounts(conf, &e);
+	rc = read_conf(o.file, &conf, &e);
 	if (rc == RC_OK && !o.test) {
 		harden();
-		log_open("spoold", conf->log.format, conf->log.target);
-		log_level(conf->log.level);
 		if ((rc = become(o.user, &e)) == RC_OK && (rc = catch_signals(&e)) == RC_OK)
-			rc = daemon_run(conf, stop_pipe[0], &e);
+			rc = serve(o.file, &conf, &e);
 	}
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "spoold: %s\n", e.text);

@@ -79,7 +79,7 @@ run_once(void)
 
 	assert_int_equal(pipe(p), 0);
 	assert_int_equal(write(p[1], "", 1), 1);
-	if (daemon_run(&fake_conf, p[0], &e) != RC_OK)
+	if (daemon_run(&fake_conf, p[0], NULL, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	(void)close(p[0]);
 	(void)close(p[1]);
