@@ -29,18 +29,41 @@ struct mapped {
 static struct mapped all[MAPPED_MAX]; /* fixed: the handler looks through it */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over who has which */
 
+/*
+ * Held while a page is changed for another, so that a page of our own is never taken for the
+ * file's.  No page is touched meanwhile, so the handler may wait for it.
+ */
+static atomic_flag swapping = ATOMIC_FLAG_INIT;
+
+static void
+swap_begin(void)
+{
+	while (atomic_flag_test_and_set(&swapping))
+		;
+}
+
+static void
+swap_end(void)
+{
+	atomic_flag_clear(&swapping);
+}
+
 /* An empty page of our own in the place of the file's, in one step for the other threads. */
 static bool
 make_private(struct mapped *m, uintptr_t at)
 {
 	void *page = mmap(
 	    NULL, MAPPED_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool made;
 
 	if (page == MAP_FAILED)
 		return false;
+	swap_begin();
 	atomic_store(&m->is_private, true);
-	return mremap(page, MAPPED_SIZE, MAPPED_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+	made = mremap(page, MAPPED_SIZE, MAPPED_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   (void *)at) != MAP_FAILED;
+	swap_end();
+	return made;
 }
 
 static void
@@ -151,13 +174,16 @@ bool
 mapped_again(struct mapped *m)
 {
 	uintptr_t at = atomic_load(&m->at);
+	bool mapped;
 
-	atomic_store(&m->is_private, false);
-	if (mmap((void *)at, MAPPED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, m->fd,
-		0) == MAP_FAILED) {
-		atomic_store(&m->is_private, true);
+	swap_begin();
+	mapped = mmap((void *)at, MAPPED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		     m->fd, 0) != MAP_FAILED;
+	if (mapped)
+		atomic_store(&m->is_private, false);
+	swap_end();
+	if (!mapped)
 		return false;
-	}
 	/* Written to without a change: the handler takes it away again if that fails. */
 	(void)atomic_fetch_add((_Atomic uint64_t *)at, 0);
 	return !atomic_load(&m->is_private);
