@@ -84,7 +84,7 @@ def renewed_before_it_expires():
 @test
 def credentials_mended():
     """wrong ones are used once; mended, the events go on without a restart"""
-    with Chain("mended", daemon="rescan = 1s") as c:
+    with Chain("mended", daemon="rescan = 1s", account="reconcile = off") as c:
         secret = c.read(c.dir + "/etc/acme.client").decode()
         c.write("etc/acme.client", "wrong\n", 0o600, DAEMON_USER)
         c.sandbox.emit("Client.Update", count=20)
