@@ -142,7 +142,7 @@ static void
 test_form(void **state)
 {
 	static char *lines[LINES];
-	char family[128] = "", help[128];
+	char family[128] = "", help[160];
 	size_t n = 0;
 
 	(void)state;
