@@ -22,7 +22,7 @@
 
 enum pause_kind {
 	PAUSE_DOWN,     /* it failed; tried out by itself again, and forgotten at a start */
-	PAUSE_CONFIG,   /* something has to be mended: until it is lifted */
+	PAUSE_CONFIG,   /* something has to be mended: until a reload, or lifted */
 	PAUSE_OPERATOR, /* an operator's wish, until lifted */
 };
 

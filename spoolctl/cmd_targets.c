@@ -92,7 +92,8 @@ print_text(const struct ctl *c, const struct pause *p)
 		(void)out_str(p->by);
 	}
 	if (p->until == 0)
-		(void)printf(", until it is resumed");
+		(void)printf(", until it is resumed%s",
+		    p->kind == PAUSE_CONFIG ? " or spoold is told to reload" : "");
 	else if (p->until > c->now)
 		(void)printf(", tried again in %s", until);
 	(void)printf("\n    ");

@@ -141,8 +141,8 @@ pause_it(struct work *w, const char *why)
 	struct target *t = target_get(w->d->targets, w->target, clk_mono());
 
 	if (target_pause(t, clk_mono(), TARGET_UNTIL_LIFTED, why))
-		log_put(LOG_ERROR, "target is paused until it is resumed", "target", w->target,
-		    "reason", why, LOG_END);
+		log_put(LOG_ERROR, "target is paused until it is resumed or reloaded", "target",
+		    w->target, "reason", why, LOG_END);
 	w->probe = 0;
 	work_wait_for(w, t, why);
 }

@@ -82,6 +82,22 @@ def one_that_cannot_be_served():
 
 
 @test
+def what_waited_for_it():
+    """a hook that says 78 is left alone until a reload: then its events go on, uncounted"""
+    with Chain("hup78") as c:
+        hook = c.write("etc/hook", "#!/bin/sh\nexit 78\n", 0o755)
+        change(c, "document_hosts =", "hook = %s\ndocument_hosts =" % hook)
+        reload(c, "what=reloaded")
+        c.sandbox.emit("Client.Update", count=3)
+        wait_until(lambda: "hook:acme" in c.ctl("targets"), [c.spool + "/targets"], "the pause")
+        tap.same(c.counts()["done"], 0)
+        c.write("etc/hook", "#!/bin/sh\nexit 0\n", 0o755)
+        reload(c, "what=reloaded")
+        c.wait_state(done=3, failed=0)
+        assert "hook:acme" not in c.ctl("targets")
+
+
+@test
 def in_the_middle_of_work():
     """twenty reloads while 150 events are worked on: each is done once, none has failed"""
     with Chain("hupwork", daemon="concurrency = 16") as c:
