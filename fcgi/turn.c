@@ -52,16 +52,28 @@ wait_for_turn(struct turn *t, int64_t wait)
 	t->waiting--;
 }
 
+/*
+ * Is there a place to wait in?  Always while turns go round, for then a wait is no
+ * waste of a thread: a burst is only slower.
+ */
+static bool
+may_wait(const struct turn *t, int64_t wait)
+{
+	return t->waiting < t->places || clk_mono() - t->moved < wait;
+}
+
 bool
 turn_take(struct turn *t, int64_t wait)
 {
 	bool ours;
 
 	pthread_mutex_lock(&t->lock);
-	if (t->taken >= t->limit && t->waiting < t->places)
+	if (t->taken >= t->limit && may_wait(t, wait))
 		wait_for_turn(t, wait);
-	if ((ours = t->taken < t->limit))
+	if ((ours = t->taken < t->limit)) {
 		t->taken++;
+		t->moved = clk_mono();
+	}
 	pthread_mutex_unlock(&t->lock);
 	return ours;
 }
@@ -71,6 +83,7 @@ turn_give(struct turn *t)
 {
 	pthread_mutex_lock(&t->lock);
 	t->taken--;
+	t->moved = clk_mono();
 	pthread_cond_signal(&t->free);
 	pthread_mutex_unlock(&t->lock);
 }

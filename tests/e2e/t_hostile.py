@@ -116,7 +116,10 @@ def large_bodies_that_stall():
             c.request(good_params(body), body[:100000], end=False)
             peers.append(c)
         start = time.monotonic()
-        tap.same(s.ask(event(2), seconds=SERVE_STALL + WAIT), 200)
+        # It waits for a turn, briefly; then it is told to come again.
+        while s.ask(event(2), seconds=SERVE_STALL + WAIT) == 503:
+            if time.monotonic() - start > SERVE_STALL + 10:
+                break
         took = time.monotonic() - start
         if took > SERVE_STALL + 10:
             raise Failure("a good request waited %.0f s for peers that stalled" % took)

@@ -28,7 +28,8 @@ cd "$dir" || exit 70
 if "$top/configure" "${systemd[@]}" >configure.log 2>&1 && make distcheck >distcheck.log 2>&1; then
 	result 0 "make distcheck"
 else
-	tail -n 60 configure.log distcheck.log 2>/dev/null | sed 's/^/# /'
+	grep -A 30 '^FAIL ' distcheck.log | head -n 120 | sed 's/^/# /'
+	tail -n 30 configure.log distcheck.log 2>/dev/null | sed 's/^/# /'
 	result 1 "make distcheck"
 fi
 make install DESTDIR="$dir/root" >install.log 2>&1

@@ -38,8 +38,13 @@ test_limit(void **state)
 	turn_open(&t, 2, 0);
 	assert_true(turn_take(&t, CLK_HOUR));
 	assert_true(turn_take(&t, CLK_HOUR));
-	/* no place to wait in: the answer comes at once */
+	/* no place to wait in, and no turn went round for long: the answer comes at once */
+	t.moved = clk_mono() - CLK_HOUR;
 	assert_false(turn_take(&t, CLK_HOUR));
+	/* turns go round: it waits, if only so long */
+	t.moved = clk_mono();
+	assert_false(turn_take(&t, CLK_SECOND / 20));
+	assert_true(clk_mono() - t.moved >= CLK_SECOND / 20);
 	turn_give(&t);
 	assert_true(turn_take(&t, 0));
 	turn_give(&t);
@@ -94,6 +99,9 @@ test_waits_for_a_turn(void **state)
 		there = s.t.waiting == 1;
 		pthread_mutex_unlock(&s.t.lock);
 	}
+	pthread_mutex_lock(&s.t.lock);
+	s.t.moved = clk_mono() - CLK_HOUR;
+	pthread_mutex_unlock(&s.t.lock);
 	assert_false(turn_take(&s.t, CLK_HOUR));
 	turn_give(&s.t);
 	assert_int_equal(pthread_join(waiter, NULL), 0);
