@@ -6,7 +6,7 @@
  * A strict gate before the library that verifies (RFC 8725): a compact JWS (RFC 7515 section
  * 7.1) whose parts have one spelling each, whose JSON has one reading, whose algorithm is on
  * the account's list and whose claims (RFC 7519, RFC 9068) say that it is from the account's
- * issuer, for the account, and for now.  What jwt_read says is true only once the signature
+ * issuer, for the account, and in time.  What jwt_read says is true only once the signature
  * was verified over the same bytes (jose.h).  Pure: the time is an argument.
  *
  * Refused, whoever signed: crit, b64, enc (an encrypted token), a member twice.  Ignored: jku,

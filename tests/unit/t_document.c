@@ -257,7 +257,7 @@ test_over_tries(void **state)
 	assert_int_equal(on_the_way(), 2);
 	store_close(&fake.store);
 	assert_int_equal(store_open(fake_store, &fake.store, &e), RC_OK);
-	/* elsewhere: another object, even with that ETag; what is put aside stays for now */
+	/* elsewhere: another object, even with that ETag; what is put aside stays aside */
 	jobs_find(fake.jobs, UPLOAD)->link_end = 1; /* the link is too old */
 	(void)begin(UPLOAD, upload);
 	give_link("other.pdf");
