@@ -192,15 +192,39 @@ own_link(
 		   (int)strcspn(get, "?"), get, query) < HTTP_URL;
 }
 
+/* A template below the account's API. */
+static enum rc
+expand(const struct conf_account *a, const struct event *ev, const char *get,
+    char url[HTTP_URL], struct err *e)
+{
+	struct buf b = BUF_INIT(HTTP_URL - 1);
+	enum rc rc;
+
+	buf_add(&b, a->api, base_length(a->api));
+	if ((rc = fill(&b, a, ev, get, e)) == RC_OK)
+		rc = buf_state(&b, e) == RC_OK ? RC_OK : RC_BAD;
+	if (rc == RC_OK && !str_copy(url, HTTP_URL, buf_text(&b)))
+		rc = err_set(e, RC_BAD, "the call's URL is too long");
+	buf_free(&b);
+	return rc;
+}
+
+enum rc
+api_url(const struct conf_account *a, const char *get, char url[HTTP_URL], struct err *e)
+{
+	const struct event none = {.link = NULL};
+
+	url[0] = '\0';
+	return expand(a, &none, get, url, e);
+}
+
 enum rc
 api_callback(const struct conf *c, const struct conf_account *a, const struct event *ev,
     char url[HTTP_URL], struct err *e)
 {
 	const struct conf_callback *cb = conf_callback(c, ev->category, ev->type);
 	const char *get = cb != NULL ? cb->get : NULL;
-	struct buf b = BUF_INIT(HTTP_URL - 1);
 	size_t i;
-	enum rc rc;
 
 	url[0] = '\0';
 	for (i = 0; i < DEFAULTS && !str_eq(defaults[i].category, ev->category); i++)
@@ -216,13 +240,7 @@ api_callback(const struct conf *c, const struct conf_account *a, const struct ev
 	    *placeholder(a, ev, defaults[i].object, strlen(defaults[i].object)) == '\0')
 		return err_set(e, RC_BAD, "the event has neither %s nor a link to the API",
 		    defaults[i].object);
-	buf_add(&b, a->api, base_length(a->api));
-	if ((rc = fill(&b, a, ev, get != NULL ? get : defaults[i].get, e)) == RC_OK)
-		rc = buf_state(&b, e) == RC_OK ? RC_OK : RC_BAD;
-	if (rc == RC_OK && !str_copy(url, HTTP_URL, buf_text(&b)))
-		rc = err_set(e, RC_BAD, "the call's URL is too long");
-	buf_free(&b);
-	return rc;
+	return expand(a, ev, get != NULL ? get : defaults[i].get, url, e);
 }
 
 /* The value of a query parameter as it stands in the URL; "" none. */

@@ -28,6 +28,13 @@
 enum rc api_callback(const struct conf *c, const struct conf_account *a, const struct event *ev,
     char url[HTTP_URL], struct err *e) MUST_CHECK;
 
+/*
+ * The URL of a call that is about the account: path and query below its api, {accountHashId}
+ * filled in.  RC_BAD: too long, or the path needs what no event says.
+ */
+enum rc api_url(const struct conf_account *a, const char *get, char url[HTTP_URL],
+    struct err *e) MUST_CHECK;
+
 /* Does this URL lead to the account's API (scheme, host, port, path prefix)?  Only then may it
  * see the token. */
 bool api_is_ours(const struct conf_account *a, const char *url) MUST_CHECK;

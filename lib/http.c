@@ -607,6 +607,8 @@ set_request(struct http_call *c, const struct http_request *r)
 		return false;
 	if (c->upload.fd >= 0 && !set_upload(c))
 		return false;
+	if (r->method != NULL && !set_ptr(z, CURLOPT_CUSTOMREQUEST, r->method))
+		return false;
 	if (r->connect_timeout > 0 &&
 	    !set_long(z, CURLOPT_CONNECTTIMEOUT_MS, as_long(r->connect_timeout)))
 		return false;
@@ -673,6 +675,8 @@ request_ok(const struct http_request *r, struct http_url *to, struct err *e)
 {
 	if (!http_url(r->url, to))
 		return err_set(e, RC_BAD, "not a URL that can be asked");
+	if (r->method != NULL && !str_eq(r->method, "PUT") && !str_eq(r->method, "DELETE"))
+		return err_set(e, RC_BAD, "%.200s: not a method that is used", to->host);
 	if (r->upload != NULL && (r->post != NULL || r->upload->size > INT64_MAX))
 		return err_set(e, RC_BAD, "%.200s: not a body that can be sent", to->host);
 	if (r->guard != NULL) {

@@ -56,7 +56,9 @@ struct http_request {
 	const char *post; /* NULL: GET; else the body of a POST */
 	size_t post_len;
 	const struct http_upload *upload; /* the body of a PUT instead; its file must last */
-	const char *const *headers;       /* "Name: value" lines, nheaders of them */
+	const char *method; /* NULL: as follows from the body; else "PUT" or "DELETE", with the
+			       body that post is, if any */
+	const char *const *headers; /* "Name: value" lines, nheaders of them */
 	size_t nheaders;
 	const char *bearer;  /* sent as Authorization, or NULL */
 	const char *ca_file; /* NULL: the system's */

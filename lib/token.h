@@ -17,6 +17,7 @@
 #include "conf.h"
 #include "err.h"
 
+#define TOKEN_DIR "token" /* below the folder of the daemon's state, 0700 */
 #define TOKEN_EARLY                                                                            \
 	(5 * CLK_MINUTE) /* renewed this long before it expires (at most half its life) */
 #define TOKEN_AGAIN (10 * CLK_MINUTE) /* 401s force no more than one renewal in this time */

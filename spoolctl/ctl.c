@@ -119,6 +119,29 @@ ctl_open(struct ctl *c)
 	return rc == RC_DENIED ? deny(c, &e) : ctl_fail(err_exit(rc), "%s", e.text);
 }
 
+const struct conf_account *
+ctl_account(const struct ctl *c, const char *name, int *status)
+{
+	const struct conf_account *a;
+
+	*status = EX_USAGE;
+	if (c->conf == NULL) {
+		(void)ctl_usage(c, "it needs a configuration: leave -s out");
+		return NULL;
+	}
+	if (name == NULL && c->conf->naccounts != 1) {
+		(void)ctl_usage(c, "which account? %s has %zu, name one with --account",
+		    c->conf->file, c->conf->naccounts);
+		return NULL;
+	}
+	a = name != NULL ? conf_account(c->conf, name) : &c->conf->accounts[0];
+	if (a == NULL) {
+		*status = EX_CONFIG;
+		(void)ctl_fail(0, "%s has no account %.40s", c->conf->file, name);
+	}
+	return a;
+}
+
 /* A word as a shell reads it back. */
 static void
 add_word(struct buf *b, const char *word)

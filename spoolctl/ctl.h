@@ -105,6 +105,12 @@ int ctl_read_options(struct ctl *c) MUST_CHECK;
 /* Become the owner of the spool if root, and open it.  An exit status, reported. */
 int ctl_open(struct ctl *c) MUST_CHECK;
 
+/*
+ * The account of that name; NULL: the only one there is.  NULL is returned after a complaint:
+ * the command returns EX_CONFIG or EX_USAGE, as *status says.  After ctl_read_options.
+ */
+const struct conf_account *ctl_account(const struct ctl *c, const char *name, int *status);
+
 /* The command line up to the command, as it can be pasted into a shell. */
 struct buf;
 void ctl_self(const struct ctl *c, struct buf *out);

@@ -21,7 +21,6 @@
 #define ANSWER_MAX 65536            /* a token's answer is never longer */
 #define LOOK_AGAIN (CLK_SECOND / 2) /* while another program asks */
 #define PAUSE (10 * CLK_SECOND)     /* when we could not even ask */
-#define TOKEN_DIR "token"
 
 enum rc
 grant_open(

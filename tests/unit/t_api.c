@@ -154,6 +154,29 @@ test_override(void **state)
 	conf.ncallbacks = 0;
 }
 
+/* A call that no event asks for. */
+static void
+test_url(void **state)
+{
+	char url[HTTP_URL];
+	struct err e;
+
+	(void)state;
+	account.hash_id = T("ha/sh");
+	assert_int_equal(
+	    api_url(&account, "/Event/Subscription?accountHashId={accountHashId}", url, &e),
+	    RC_OK);
+	assert_string_equal(url, BASE "/Event/Subscription?accountHashId=ha%2Fsh");
+	assert_int_equal(api_url(&account, "/a/{accountHashId}", url, &e), RC_OK);
+	assert_string_equal(url, BASE "/a/ha%2Fsh");
+	account.hash_id = NULL;
+	assert_int_equal(api_url(&account, "/a?x={accountHashId}", url, &e), RC_OK);
+	assert_string_equal(url, BASE "/a");
+	assert_int_equal(api_url(&account, "/a/{accountHashId}", url, &e), RC_BAD);
+	assert_string_equal(url, "");
+	account.hash_id = T("hash");
+}
+
 static void
 test_is_ours(void **state)
 {
@@ -476,6 +499,7 @@ main(void)
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_own_link),
 	    cmocka_unit_test(test_override),
+	    cmocka_unit_test(test_url),
 	    cmocka_unit_test(test_is_ours),
 	    cmocka_unit_test(test_object),
 	    cmocka_unit_test(test_file),

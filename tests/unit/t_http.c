@@ -613,6 +613,28 @@ test_put(void **state)
 	(void)close(up.fd);
 }
 
+/* Other methods, with and without a body. */
+static void
+test_method(void **state)
+{
+	struct fixture *f = *state;
+
+	f->r.method = "DELETE";
+	expect(f, "/echo?a=1", HTTP_ANSWERED, 200);
+	assert_true(str_begins(f->body, "DELETE /echo?a=1 HTTP/1.1\r\n"));
+	assert_string_equal(strstr(f->body, "\r\n\r\n"), "\r\n\r\n");
+	f->r.method = "PUT";
+	f->r.post = "{}";
+	f->r.post_len = 2;
+	expect(f, "/echo", HTTP_ANSWERED, 200);
+	assert_true(str_begins(f->body, "PUT /echo HTTP/1.1\r\n"));
+	assert_string_equal(strstr(f->body, "\r\n\r\n"), "\r\n\r\n{}");
+	f->r.method = "TRACE";
+	go_to(f, "/echo");
+	assert_int_equal(
+	    http_start(f->h, &f->r, on_done, f, &(struct http_call *){NULL}, &f->e), RC_BAD);
+}
+
 static void
 test_request(void **state)
 {
@@ -2093,6 +2115,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_put, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_method, set_up, tear_down),
 	    TEST(test_get),
 	    TEST(test_request),
 	    TEST(test_large_post),
