@@ -173,15 +173,22 @@ class Docs(Chain):
             self.host.stop()
         return super().__exit__(*args)
 
-    def upload(self, path, serve, **kw):
-        """An event whose document is at that path of the host."""
+    def upload(self, path, serve, count=1):
+        """
+        Events whose documents are at that path of the host, the first is returned.  The API
+        says so of each document by itself and before its event is sent: whatever is still
+        under way, or comes next, has its own.
+        """
         self.host.paths[path] = serve
-        self.sandbox.no_faults()
-        self.sandbox.fault(on="api", match="/filestore", do_="redirect",
-                           to=self.host.url(path), times=-1)
-        e = self.sandbox.emit("FileStore.Upload", **kw)[0]
+        made = [e["documentHashId"] for e in
+                self.sandbox.emit("FileStore.Upload", deliver=0, count=count)]
+        for document in made:
+            self.sandbox.fault(on="api", match=document, do_="redirect",
+                               to=self.host.url(path), times=-1)
+        events = [self.sandbox.emit("FileStore.Upload", document=d, shape="direct")[0]
+                  for d in made]
         self.sandbox.quiet()
-        return e
+        return events[0]
 
     def check(self, e, body):
         got, meta = self.document(e)
