@@ -21,6 +21,7 @@
 #include "gather.h"
 #include "io.h"
 #include "log.h"
+#include "notify.h"
 #include "park.h"
 #include "purge.h"
 #include "setup.h"
@@ -229,6 +230,8 @@ next_wait(const struct daemon *d)
 		next = issuers_due(d->issuers);
 	if (reconcile_due(d->reconciler) < next)
 		next = reconcile_due(d->reconciler);
+	if (notify_due() < next)
+		next = notify_due();
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		if (d->grants[i].again != 0 && d->grants[i].again < next)
 			next = d->grants[i].again;
@@ -242,6 +245,7 @@ timers(struct daemon *d)
 {
 	int64_t now = clk_mono();
 
+	notify_tick(now);
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		grant_tick(&d->grants[i], now);
 	issuers_tick(d->issuers, now);
@@ -270,11 +274,14 @@ reload(struct daemon *d)
 
 	while (read(r->fd, bytes, sizeof(bytes)) > 0)
 		;
-	if (r->read(r->file, &r->fresh, &e) == RC_OK)
+	notify_reloading();
+	if (r->read(r->file, &r->fresh, &e) == RC_OK) {
 		d->stopping = true;
-	else
-		log_put(LOG_ERROR, "not reloaded, the old configuration stays", "reason",
-		    e.text, LOG_END);
+		return;
+	}
+	log_put(
+	    LOG_ERROR, "not reloaded, the old configuration stays", "reason", e.text, LOG_END);
+	notify_ready("the configuration was not read again: it has a mistake");
 }
 
 static void
@@ -306,6 +313,18 @@ loop(struct daemon *d)
 	}
 }
 
+/* How long may wind_up wait for programs, -1 as long as it takes, but for signs of life? */
+static int
+wind_up_wait(int64_t left, bool told)
+{
+	int64_t now = clk_mono();
+
+	notify_tick(now);
+	if (notify_due() != INT64_MAX && (told || notify_due() - now < left))
+		return (int)(notify_due() - now);
+	return told ? -1 : (int)left;
+}
+
 /*
  * Let go of the network, wait for the disk and a while for programs, and leave notes that say
  * so.
@@ -327,7 +346,7 @@ wind_up(struct daemon *d)
 			children_stop(d->children);
 			told = true;
 		}
-		(void)poll(fds, 2, told ? -1 : (int)left);
+		(void)poll(fds, 2, wind_up_wait(left, told));
 		pool_reap(d->pool);
 		children_reap(d->children);
 		work_stop(d);
@@ -440,7 +459,10 @@ daemon_run(const struct conf *conf, int stop, struct daemon_reload *r, struct er
 		answer_asks(&d);
 		gather_scan(&d);
 		purge_start(&d);
+		notify_ready(again ? "reloaded" : "started");
 		loop(&d);
+		if (r == NULL || r->fresh == NULL)
+			notify_stopping();
 		wind_up(&d);
 		log_put(LOG_NOTE, "stopped", LOG_END);
 	}

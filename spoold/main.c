@@ -22,6 +22,7 @@
 #include "conf.h"
 #include "daemon.h"
 #include "log.h"
+#include "notify.h"
 
 static int stop_pipe[2] = {-1, -1}, reload_pipe[2] = {-1, -1};
 
@@ -227,8 +228,10 @@ main(int argc, char **argv)
 	rc = read_conf(o.file, &conf, &e);
 	if (rc == RC_OK && !o.test) {
 		harden();
-		if ((rc = become(o.user, &e)) == RC_OK && (rc = catch_signals(&e)) == RC_OK)
+		if ((rc = become(o.user, &e)) == RC_OK && (rc = catch_signals(&e)) == RC_OK) {
+			notify_open();
 			rc = serve(o.file, &conf, &e);
+		}
 	}
 	if (rc != RC_OK)
 		(void)fprintf(stderr, "spoold: %s\n", e.text);
