@@ -35,6 +35,7 @@ enum conf_document { CONF_NO_DOCUMENT, CONF_PUT };
 struct conf_account { /* [account NAME] */
 	char *name;
 	char *path;
+	char *public_url; /* what Arken calls; NULL: spoolctl is told */
 	char *hash_id;
 	char *secret_header;
 	char *secret_file;

@@ -192,6 +192,10 @@ const struct conf_key conf_keys[] = {
 	.max = "256", .example = "/arken/acme",
 	.help =
 	    "The path of the URL that Arken posts events to. No two accounts have the same."},
+    {ACCOUNT, "public_url", CONF_T_URL, IN_ACCOUNT(public_url),
+	.example = "https://webhook.example.com/arken/acme",
+	.help = "The whole URL that Arken posts events to, as it is seen from outside. Only "
+		"spoolctl uses it."},
     {ACCOUNT, "hash_id", CONF_T_WORD, IN_ACCOUNT(hash_id), .max = "64",
 	.example = "2xLbJcTzZVvHdBgyMHkQZ0",
 	.help = "The account's hash identifier at Arken. Events of another account are refused "

@@ -142,9 +142,8 @@ ctl_account(const struct ctl *c, const char *name, int *status)
 	return a;
 }
 
-/* A word as a shell reads it back. */
-static void
-add_word(struct buf *b, const char *word)
+void
+ctl_word(struct buf *b, const char *word)
 {
 	if (word[0] != '\0' && str_only(word, "/._-+,:@%=", 1, MESSAGE)) {
 		buf_str(b, word);
@@ -166,11 +165,11 @@ ctl_self(const struct ctl *c, struct buf *out)
 	buf_str(out, "spoolctl ");
 	if (c->spool_path != NULL) {
 		buf_str(out, "-s ");
-		add_word(out, c->spool_path);
+		ctl_word(out, c->spool_path);
 		buf_str(out, " ");
 	} else if (c->conf_given) {
 		buf_str(out, "-c ");
-		add_word(out, c->conf_path);
+		ctl_word(out, c->conf_path);
 		buf_str(out, " ");
 	}
 }

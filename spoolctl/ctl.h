@@ -63,6 +63,7 @@ int cmd_clear_mark(struct ctl *c, int argc, char **argv);
 int cmd_targets(struct ctl *c, int argc, char **argv);
 int cmd_pause(struct ctl *c, int argc, char **argv);
 int cmd_resume(struct ctl *c, int argc, char **argv);
+int cmd_replay(struct ctl *c, int argc, char **argv);
 
 /* The table of all commands, in the order of the help. */
 const struct command *ctl_commands(size_t *n);
@@ -80,6 +81,7 @@ enum {
 	CTL_RAW,
 	CTL_BODY,
 	CTL_REASON,
+	CTL_OWN, /* options of one command only, from here on */
 };
 
 #define CTL_END (-1)  /* of the options */
@@ -114,6 +116,9 @@ const struct conf_account *ctl_account(const struct ctl *c, const char *name, in
 /* The command line up to the command, as it can be pasted into a shell. */
 struct buf;
 void ctl_self(const struct ctl *c, struct buf *out);
+
+/* A word as a shell reads it back. */
+void ctl_word(struct buf *out, const char *word);
 
 /* Tell the daemon to look again now; that it cannot be told costs only time. */
 void ctl_wake(struct ctl *c);

@@ -89,6 +89,14 @@ static const struct command commands[] = {
     {"resume", "TARGET", "use a target again that was paused or found down",
 	"What waits for it is tried now.\n\n  example: spoolctl resume hook:acme\n",
 	cmd_resume},
+    {"replay", "[--url URL] [--bearer FILE] [--json] ID",
+	"print a command that delivers an event again",
+	"The command posts the body, with the account's first secret, to URL or to the\n"
+	"account's public_url; neither the secret nor the body stands in it.  With --bearer\n"
+	"FILE it sends the token in FILE instead, one of the account's issuer.  Run it as\n"
+	"somebody who may read the spool and that file.\n\n" ID_HELP
+	"\n  example: spoolctl replay 0b0f6a2e | sh\n",
+	cmd_replay},
     {"make-spool", "[-u USER] [-g GROUP]", "make the folders of a spool, or what is missing",
 	"Root gives them to USER, the user of spoold; anybody else makes his own.  Without\n"
 	"-g it is the group of the configuration, with -s that of who runs this.\n\n"

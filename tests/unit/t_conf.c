@@ -158,6 +158,7 @@ defaults(void **state)
 	assert_string_equal(a->document_hosts,
 	    "s3.amazonaws.com *.s3.amazonaws.com s3.*.amazonaws.com *.s3.*.amazonaws.com");
 	assert_null(a->hash_id);
+	assert_null(a->public_url);
 	assert_null(a->secret_header);
 	assert_null(a->secret_file);
 	assert_null(a->issuer);
@@ -376,6 +377,7 @@ words(void **state)
 	assert_non_null(strstr(err.text, "xxx...\""));
 	refuses("account a", "secret_header", "X_Y", header);
 	refuses("account a", "secret_header", "X-Y:", header);
+	takes("account a", "public_url", "https://h.test/arken/acme");
 	takes("account a", "client_id", "a b");
 	refuses("account a", "client_id", "", "1 to 256 printable characters");
 }
