@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 import fcgi_client
 import tap
@@ -233,9 +234,10 @@ def mounted_read_only():
         assert c.fcgi[0].alive()
 
 
-def until_accepted(c, body, tries=2000):
+def until_accepted(c, body, seconds=20):
     """It is looked once a second whether the counter file can be had again."""
-    for _ in range(tries):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         if c.post(body)[0] == 200:
             return
     raise AssertionError("not accepted: %r" % (c.health(),))
