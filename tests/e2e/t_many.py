@@ -89,6 +89,7 @@ def idle():
         c.sandbox.emit("Client.Update")
         c.wait_state(done=1)
         c.wait_no_notes()
+        c.daemon.wait_said("what=reconciled")  # some time after the start
         before = status(c, "voluntary_ctxt_switches")
         c.ctl("ls", "done")
         # a window of some seconds in which nothing happens to the folder that is watched
