@@ -54,6 +54,10 @@ struct conf_account { /* [account NAME] */
 	char *client_secret_file;
 	char *token_audience;
 	char *ca_file;
+	char *subscription_post, *subscription_get, *subscription_body;
+	char *subscription_version; /* NULL: none, as the three below */
+	char *subscription_token_url, *subscription_client_id;
+	char *subscription_client_secret_file;
 	char *document_hosts; /* patterns, separated by spaces, each perhaps with :port */
 	char *hook;           /* path and arguments, a space between them; NULL none */
 	int64_t hook_timeout;

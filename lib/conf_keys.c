@@ -272,6 +272,34 @@ const struct conf_key conf_keys[] = {
 	.example = "/etc/ssl/certs/ca-certificates.crt",
 	.help = "The certificate authorities (PEM) that may vouch for the API, the host of "
 		"token_url and the hosts of documents."},
+    {ACCOUNT, "subscription_post", CONF_T_CALL, IN_ACCOUNT(subscription_post),
+	.def = "/Event/Subscription",
+	.help = "The call that makes a subscription (POST) or replaces it (PUT)."},
+    {ACCOUNT, "subscription_get", CONF_T_CALL, IN_ACCOUNT(subscription_get),
+	.def = "/Event/Subscription?accountHashId={accountHashId}",
+	.help = "The call that shows the subscription (GET) or ends it (DELETE)."},
+    {ACCOUNT, "subscription_body", CONF_T_BODY, IN_ACCOUNT(subscription_body),
+	.def = "{\"accountHashId\":\"{accountHashId}\",\"callbackUrl\":\"{callbackUrl}\", "
+	       "\"callbackVersion\":\"{callbackVersion}\", "
+	       "\"secretHeader\":{\"name\":\"{headerName}\",\"value\":\"{headerValue}\"}, "
+	       "\"openIdConnect\":{\"authUrl\":\"{tokenUrl}\",\"clientId\":\"{clientId}\", "
+	       "\"clientSecret\":\"{clientSecret}\",\"audience\":\"{audience}\"}}",
+	.help = "What is sent to subscribe. Whatever has a placeholder without a value is left "
+		"out, and an object that nothing is left of too."},
+    {ACCOUNT, "subscription_version", CONF_T_WORD, IN_ACCOUNT(subscription_version),
+	.max = "64", .example = "1",
+	.help = "The version of the callback API that is asked for."},
+    {ACCOUNT, "subscription_token_url", CONF_T_URL, IN_ACCOUNT(subscription_token_url),
+	.example = "https://id.example.com/token",
+	.help = "Where Arken is to get its bearer token: the token endpoint of issuer. Needed "
+		"to subscribe with OpenID Connect, as the next two are."},
+    {ACCOUNT, "subscription_client_id", CONF_T_TEXT, IN_ACCOUNT(subscription_client_id),
+	.max = "256", .example = "arken-webhooks", .help = "Arken's client id at the issuer."},
+    {ACCOUNT, "subscription_client_secret_file", CONF_T_PATH,
+	IN_ACCOUNT(subscription_client_secret_file),
+	.example = SYSCONFDIR "/arkenspool/acme.issuer",
+	.help = "The file with Arken's client secret at the issuer; only spoolctl reads it. "
+		"Others than owner and group may have no access to it."},
     {ACCOUNT, "reconcile", CONF_T_CHOICE, IN_ACCOUNT(reconcile), .def = "on", .words = switches,
 	.help =
 	    "Whether the account's event feed is compared with what the webhook brought. It "

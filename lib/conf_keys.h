@@ -42,6 +42,8 @@ enum conf_type {
 	CONF_T_POINTER,      /* RFC 6901 */
 	CONF_T_TEMPLATE,     /* path and query with {placeholders} */
 	CONF_T_FEED,         /* the same, of the event feed */
+	CONF_T_CALL,         /* the same, of a call about the account */
+	CONF_T_BODY,         /* a JSON object with {placeholders} in its strings */
 	CONF_T_URL_TEMPLATE, /* a URL with {placeholders} after its host */
 };
 

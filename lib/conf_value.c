@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "conf_keys.h"
+#include "json.h"
 #include "str.h"
 
 #define PATH_LENGTH 1024
@@ -268,6 +269,8 @@ static const char *const of_event[] = {"{accountHashId}", "{clientHashId}", "{do
     "{userHashId}", "{eventId}", "{eventNumber}", NULL};
 static const char *const of_feed[] = {"{accountHashId}", "{from}", "{rows}", NULL};
 
+static const char *const of_account[] = {"{accountHashId}", NULL};
+
 /* known ends with a NULL. */
 static bool
 is_template(const char *text, const char *const known[])
@@ -283,6 +286,29 @@ is_template(const char *text, const char *const known[])
 		if (known[i] == NULL)
 			return false;
 		text += strlen(known[i]);
+	}
+	return true;
+}
+
+/* JSON whose placeholders, a brace and a letter, are known ones. */
+static bool
+is_body(const char *text)
+{
+	static const char *const known[] = {"{accountHashId}", "{callbackUrl}",
+	    "{callbackVersion}", "{headerName}", "{headerValue}", "{tokenUrl}", "{clientId}",
+	    "{clientSecret}", "{audience}"};
+	const size_t n = sizeof(known) / sizeof(known[0]);
+
+	if (text[0] != '{' || json_check(text, strlen(text), NULL) != RC_OK)
+		return false;
+	for (; *(text += strcspn(text, "{")) != '\0'; text++) {
+		char next[2] = {text[1], '\0'};
+		size_t i = 0;
+
+		while (i < n && !str_begins(text, known[i]))
+			i++;
+		if (i == n && str_only(next, "", 1, 1))
+			return false;
 	}
 	return true;
 }
@@ -390,6 +416,10 @@ text_ok(const struct conf_key *k, const char *text)
 		return is_template(text, of_event);
 	case CONF_T_FEED:
 		return is_template(text, of_feed);
+	case CONF_T_CALL:
+		return is_template(text, of_account);
+	case CONF_T_BODY:
+		return is_body(text);
 	case CONF_T_HOSTS:
 		return is_host_pattern(text);
 	case CONF_T_NETWORKS:
@@ -567,6 +597,10 @@ conf_value_expect(const struct conf_key *k, char out[CONF_EXPECT])
 	    [CONF_T_TEMPLATE] = "\"/\" first, no \"/..\", no placeholder but {accountHashId} "
 				"{clientHashId} {documentHashId} {userHashId} {eventId} "
 				"{eventNumber}",
+	    [CONF_T_CALL] = "\"/\" first, no \"/..\", no placeholder but {accountHashId}",
+	    [CONF_T_BODY] = "a JSON object, in its strings perhaps {accountHashId} "
+			    "{callbackUrl} {callbackVersion} {headerName} {headerValue} "
+			    "{tokenUrl} {clientId} {clientSecret} {audience}",
 	    [CONF_T_FEED] =
 		"\"/\" first, no \"/..\", no placeholder but {accountHashId} {from} "
 		"{rows}",

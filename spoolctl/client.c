@@ -50,9 +50,11 @@ client_open(const struct conf *c, const struct conf_account *a, struct counts *c
 	if ((cl = calloc(1, sizeof(*cl))) == NULL)
 		return err_set(e, RC_LATER, "no memory");
 	*cl = (struct client){.conf = c, .account = a, .counts = counts, .tokens = -1};
-	if ((rc = io_open_dir(AT_FDCWD, c->daemon.state, &state, e)) == RC_OK)
+	if ((rc = io_make_dir(AT_FDCWD, c->daemon.state, 0750, &state, e)) == RC_OK)
 		rc = io_make_dir(state, TOKEN_DIR, 0700, &cl->tokens, e);
 	io_close(&state);
+	if (rc == RC_GONE)
+		rc = RC_CONFIG; /* of a call it would mean that the object is gone */
 	if (rc == RC_OK)
 		rc = http_new("spoolctl/" PACKAGE_VERSION, &cl->http, e);
 	if (rc != RC_OK)

@@ -29,8 +29,8 @@ struct client_answer {
 
 /*
  * For one account.  conf, account and counts (may be NULL) have to last; the caller owns *out.
- * RC_CONFIG: the account lacks what the API needs; else what is wrong with the folder of the
- * daemon's state.
+ * RC_CONFIG: the account lacks what the API needs, or there is no place for the daemon's state,
+ * whose folder is made as the daemon makes it.
  */
 enum rc client_open(const struct conf *c, const struct conf_account *a, struct counts *counts,
     struct client **out, struct err *e) MUST_CHECK;

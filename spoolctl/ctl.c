@@ -100,13 +100,31 @@ deny(const struct ctl *c, const struct err *e)
 int
 ctl_open(struct ctl *c)
 {
+	int status = ctl_read_options(c);
+
+	return status == EX_OK ? ctl_enter(c) : status;
+}
+
+bool
+ctl_confirm(void)
+{
+	char answer[16];
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return true;
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "Go on? [y/N] ");
+	return fgets(answer, sizeof(answer), stdin) != NULL &&
+	       (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+int
+ctl_enter(struct ctl *c)
+{
 	struct err e = {0};
 	struct stat st;
 	enum rc rc;
-	int status;
 
-	if ((status = ctl_read_options(c)) != EX_OK)
-		return status;
 	if (lstat(c->opt.path, &st) != 0 && err_sys(&e, "lstat", c->opt.path) == RC_GONE)
 		return ctl_fail(EX_NOINPUT,
 		    "there is no spool %s: name it with -s, or make it with \"spoolctl "

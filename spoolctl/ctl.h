@@ -60,6 +60,9 @@ int cmd_flush(struct ctl *c, int argc, char **argv);
 int cmd_purge(struct ctl *c, int argc, char **argv);
 int cmd_make_spool(struct ctl *c, int argc, char **argv);
 int cmd_clear_mark(struct ctl *c, int argc, char **argv);
+int cmd_subscribe(struct ctl *c, int argc, char **argv);
+int cmd_subscription(struct ctl *c, int argc, char **argv);
+int cmd_unsubscribe(struct ctl *c, int argc, char **argv);
 int cmd_targets(struct ctl *c, int argc, char **argv);
 int cmd_pause(struct ctl *c, int argc, char **argv);
 int cmd_resume(struct ctl *c, int argc, char **argv);
@@ -106,6 +109,12 @@ int ctl_read_options(struct ctl *c) MUST_CHECK;
 
 /* Become the owner of the spool if root, and open it.  An exit status, reported. */
 int ctl_open(struct ctl *c) MUST_CHECK;
+
+/* The same after ctl_read_options, for what root has to do first. */
+int ctl_enter(struct ctl *c) MUST_CHECK;
+
+/* Is it meant?  Asked at a terminal only; anywhere else it is. */
+bool ctl_confirm(void) MUST_CHECK;
 
 /*
  * The account of that name; NULL: the only one there is.  NULL is returned after a complaint:

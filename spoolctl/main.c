@@ -97,6 +97,30 @@ static const struct command commands[] = {
 	"somebody who may read the spool and that file.\n\n" ID_HELP
 	"\n  example: spoolctl replay 0b0f6a2e | sh\n",
 	cmd_replay},
+    {"subscribe",
+	"[--account NAME] [--url URL] [--secret | --openid] [--new-secret] [--replace] [--yes] "
+	"[--dry-run] [--json]",
+	"tell Arken where to post events, and with which credential",
+	"The URL is public_url of the account, unless --url gives another.  The credential is\n"
+	"the newest line of secret_file, in the header secret_header; or, with --openid, the\n"
+	"client with which Arken gets tokens of issuer (subscription_token_url and its kin).\n"
+	"Without --secret and --openid it is the one that the account has.  A secret is made\n"
+	"if the file has none, and with --new-secret: it becomes the newest line, and the\n"
+	"older ones stay valid.  With --replace a subscription that is there is replaced.\n"
+	"What is sent is shown before, its secrets masked; at a terminal it is asked whether\n"
+	"to go on, unless --yes is given.\n\n"
+	"  example: spoolctl subscribe --account acme --dry-run\n",
+	cmd_subscribe},
+    {"subscription", "[--account NAME] [--json]", "show where Arken posts events to",
+	"Texts that look secret are masked.  The exit status is 66 if there is none.\n\n"
+	"  example: spoolctl subscription\n",
+	cmd_subscription},
+    {"unsubscribe", "[--account NAME] [--yes] [--dry-run] [--json]",
+	"have Arken post no more events",
+	"They are still in Arken's event feed.  At a terminal it is asked whether to go on,\n"
+	"unless --yes is given.\n\n"
+	"  example: spoolctl unsubscribe --account acme\n",
+	cmd_unsubscribe},
     {"make-spool", "[-u USER] [-g GROUP]", "make the folders of a spool, or what is missing",
 	"Root gives them to USER, the user of spoold; anybody else makes his own.  Without\n"
 	"-g it is the group of the configuration, with -s that of who runs this.\n\n"
@@ -139,7 +163,8 @@ print_help(void)
 	    "  example: spoolctl ls failed\n"
 	    "\n"
 	    "Exit status: 0 done, 64 usage, 65 an ID is ambiguous or an event is not fit for\n"
-	    "this, 66 no such event or spool, 74 output failed, 75 busy (try again), 77 no\n"
+	    "this, 66 no such event, spool or\n"
+	    "subscription, 74 output failed, 75 busy (try again), 77 no\n"
 	    "permission, 78 configuration.\n",
 	    stdout);
 	return EX_OK;

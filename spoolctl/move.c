@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "evlog.h"
 #include "io.h"
@@ -278,16 +277,9 @@ gather(struct ctl *c, const bool states[STATES], const struct filter *f, struct 
 static bool
 confirm(const struct order *o, size_t n)
 {
-	char answer[16];
-
 	(void)ctl_fail(0, "%s%s: %zu event%s", o->move.dry_run ? "dry run of " : "",
 	    o->move.verb->word, n, n == 1 ? "" : "s");
-	if (o->yes || o->move.dry_run || n == 0 || !isatty(STDIN_FILENO) ||
-	    !isatty(STDERR_FILENO))
-		return true;
-	(void)fprintf(stderr, "Go on? [y/N] ");
-	return fgets(answer, sizeof(answer), stdin) != NULL &&
-	       (answer[0] == 'y' || answer[0] == 'Y');
+	return o->yes || o->move.dry_run || n == 0 || ctl_confirm();
 }
 
 static int

@@ -392,8 +392,8 @@ test_open(void **state)
 	assert_null(other);
 	assert_non_null(strstr(err.text, "account acme"));
 	account.client_id = (char *)(uintptr_t) "client-1";
-	conf.daemon.state = (char *)(uintptr_t) "/nonexistent";
-	assert_int_equal(client_open(&conf, &account, NULL, &other, &err), RC_GONE);
+	conf.daemon.state = (char *)(uintptr_t) "/nonexistent/state";
+	assert_int_equal(client_open(&conf, &account, NULL, &other, &err), RC_CONFIG);
 	assert_null(other);
 	conf.daemon.state = base;
 }
