@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "clk.h"
 
@@ -52,6 +54,34 @@ clk_micro(void)
 	if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
 		abort();
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t
+clk_stamp(void)
+{
+	return wall_source != NULL ? wall_source() : read_clock(CLOCK_REALTIME_COARSE);
+}
+
+int
+clk_watch(void)
+{
+	const struct itimerspec never = {.it_value.tv_sec = INT32_MAX}; /* the year 2038 */
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	if (fd >= 0 && timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+			   NULL) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool
+clk_was_set(int watch)
+{
+	uint64_t n;
+
+	return read(watch, &n, sizeof(n)) >= 0 || errno != EAGAIN;
 }
 
 void

@@ -29,6 +29,21 @@ int64_t clk_mono(void);
 /* Microseconds of the same clock. */
 int64_t clk_micro(void);
 
+/*
+ * Milliseconds of the wall clock as the kernel stamps files with it: behind clk_wall() by at
+ * most a tick.  A file made after this was read has no earlier stamp, if nobody sets the clock.
+ */
+int64_t clk_stamp(void);
+
+/*
+ * A descriptor that knows when somebody sets the wall clock; -1: it cannot be known here.  The
+ * caller closes it.
+ */
+int clk_watch(void);
+
+/* Was it set since it was asked this last?  true as well if that cannot be known. */
+bool clk_was_set(int watch);
+
 /* Replace the clocks (tests); NULL puts the real one back. */
 void clk_replace(int64_t (*wall)(void), int64_t (*mono)(void));
 

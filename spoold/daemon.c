@@ -412,7 +412,8 @@ open_all(struct daemon *d, struct err *e)
 	http_bandwidth(d->http, d->conf->daemon.bandwidth);
 	d->jobs = jobs_new((size_t)d->conf->daemon.active_limit);
 	d->targets = targets_new();
-	if (d->jobs == NULL || d->targets == NULL)
+	d->shares = shares_new();
+	if (d->jobs == NULL || d->targets == NULL || d->shares == NULL)
 		return err_set(e, RC_LATER, "no memory");
 	pace(d);
 	gather_watch(d);
@@ -438,6 +439,7 @@ close_all(struct daemon *d)
 	http_free(&d->http);
 	jobs_free(&d->jobs);
 	targets_free(&d->targets);
+	shares_free(&d->shares);
 	store_close(&d->store);
 	io_close(&d->watch);
 	spool_close(&d->spool);

@@ -32,6 +32,7 @@ struct daemon {
 	struct children *children;
 	struct jobs *jobs;
 	struct targets *targets;
+	struct shares *shares;
 	struct lanes lanes;
 	struct grant *grants; /* one an account, in the order of conf->accounts */
 	struct issuers *issuers;

@@ -52,24 +52,7 @@ job_free(struct job *job)
 	if (job->link != NULL)
 		explicit_bzero(job->link, strlen(job->link)); /* it carries its own authority */
 	free(job->link);
-	share_drop(&job->share);
 	free(job);
-}
-
-void
-share_drop(struct share **s)
-{
-	if (*s != NULL && --(*s)->refs == 0)
-		free(*s);
-	*s = NULL;
-}
-
-void
-job_share(struct job *job, struct share *s)
-{
-	s->refs++;
-	share_drop(&job->share);
-	job->share = s;
 }
 
 void

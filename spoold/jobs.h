@@ -21,20 +21,9 @@ struct job_list { /* in order, linked by blocked */
 	struct job *first, *last;
 };
 
-/* What a call brought, for the events that came before it (share). */
-enum share_kind { SHARE_NOTHING, SHARE_FETCHED, SHARE_GONE, SHARE_NEVER };
-
-struct share {
-	unsigned refs;
-	enum share_kind kind;
-	uint64_t way; /* how was asked */
-	char by[NAME_SIZE];
-	char why[RETRY_TEXT];
-};
-
 struct job {
 	char name[NAME_SIZE];
-	int64_t since; /* when it came into cur (wall clock): the older goes first */
+	int64_t since; /* when it came into its folder (wall clock): the older goes first */
 	int64_t due;   /* monotonic clock; 0: now; less than 0: now, before others (lane) */
 	struct retry retry; /* as it stands in retry/ */
 	char *link;         /* a link that is still good, from the try before; owned */
@@ -49,7 +38,6 @@ struct job {
 	uint64_t key;           /* whose record it is about, 0: not looked at yet */
 	struct job *blocked;    /* the next that waits for the same try, or for a lane */
 	struct job_list behind; /* those that wait until this one has been tried */
-	struct share *share;    /* NULL: none */
 };
 
 #define JOBS_NOWHERE ((size_t)-1) /* at of a job that is not waiting */
@@ -85,10 +73,6 @@ void job_list_append(struct job_list *l, struct job_list *other);
 
 /* The first of the list is due now, and the others wait behind it; the list is empty then. */
 void jobs_release(struct jobs *j, struct job_list *l);
-
-/* The job holds s, besides whoever does already, instead of what it held before. */
-void job_share(struct job *job, struct share *s);
-void share_drop(struct share **s);
 
 /* Call fn for every job; fn may remove the one it is given, and no other. */
 void jobs_each(struct jobs *j, void (*fn)(struct job *, void *), void *arg);

@@ -380,6 +380,7 @@ buried(void *arg)
 	struct work *w = arg;
 
 	w->on_pool = false;
+	share_forget(w->d, w->key);
 	if (w->pool_rc == RC_OK)
 		handover_start(w, "deleted at the vendor: a tombstone is in the store");
 	else

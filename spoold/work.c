@@ -264,7 +264,7 @@ void
 work_finish(struct work *w, enum spool_box to, const char *why)
 {
 	/* What a person has to look at after a call is so for all whom it serves. */
-	if (to == SPOOL_FAILED && w->called != 0 && w->result == SHARE_NOTHING)
+	if (to == SPOOL_FAILED && w->called.order != 0 && w->result == SHARE_NOTHING)
 		share_result(w, SHARE_NEVER, why);
 	w->to = to;
 	(void)snprintf(w->why, sizeof(w->why), "%s", why);

@@ -25,6 +25,16 @@
 
 struct handover;
 
+/* What a call brought, for the events that came before it (share). */
+enum share_kind { SHARE_NOTHING, SHARE_FETCHED, SHARE_GONE, SHARE_NEVER };
+
+/* When a call was made, to tell what came before it (share). */
+struct share_call {
+	uint64_t order; /* by daemon.clock; 0: none was made */
+	int64_t stamp;  /* by clk_stamp() */
+	uint64_t sets;  /* how often the wall clock had been set */
+};
+
 /* A document on its way, see document.h and lane.h. */
 struct fetch {
 	char host[256];
@@ -83,7 +93,7 @@ struct work {
 
 	/* Events of the same record, see share.h. */
 	struct job_list blocked; /* those that wait for this try */
-	uint64_t called;         /* when the API was asked, by daemon.clock; 0: not */
+	struct share_call called;
 	uint64_t call_way;
 	enum share_kind result; /* what is good for others */
 	unsigned waits_for;     /* the id of the target that it waits for, 0 none */

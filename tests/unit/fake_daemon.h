@@ -17,6 +17,7 @@
 #include "io.h"
 #include "log.h"
 #include "retry.h"
+#include "share.h"
 #include "str.h"
 #include "tmpdir.h"
 #include "work.h"
@@ -309,6 +310,7 @@ fake_setup(void **state)
 		tmpdir_fail("fake_setup", e.text);
 	fake.jobs = jobs_new(100);
 	fake.targets = targets_new();
+	fake.shares = shares_new();
 	io_close(&dir);
 	return 0;
 }
@@ -325,6 +327,7 @@ fake_teardown(void **state)
 	grant_close(&fake_grant);
 	jobs_free(&fake.jobs);
 	targets_free(&fake.targets);
+	shares_free(&fake.shares);
 	store_close(&fake.store);
 	spool_close(&fake.spool);
 	clk_replace(NULL, NULL);
@@ -369,6 +372,8 @@ fake_event(const char *name, const char *body)
 	    spool_sync(fake.spool, SPOOL_CUR, &e) != RC_OK ||
 	    jobs_add(fake.jobs, name, &job, &e) != RC_OK)
 		fail_msg("%s: %s", name, e.text);
+	job->known = ++fake.clock;
+	job->since = fake_wall;
 	jobs_wait(fake.jobs, job);
 	return job;
 }

@@ -11,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -295,6 +298,34 @@ test_random_below(void **state)
 	(void)clk_random_below(UINT64_MAX - 1);
 }
 
+/* Files are stamped by the clock that is read, and nothing made later is stamped earlier. */
+static void
+test_stamps(void **state)
+{
+	char path[] = "/tmp/t_clk.XXXXXX";
+	struct stat st;
+	int fd = mkstemp(path), watch = clk_watch();
+	int64_t before, after, made;
+
+	(void)state;
+	assert_true(fd >= 0 && watch >= 0);
+	assert_false(clk_was_set(watch));
+	for (int i = 0; i < 1000; i++) {
+		before = clk_stamp();
+		assert_int_equal(fchmod(fd, i % 2 ? 0600 : 0640), 0);
+		assert_int_equal(fstat(fd, &st), 0);
+		after = clk_wall();
+		made = (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
+		if (clk_was_set(watch))
+			continue;
+		assert_in_range(made, before, after);
+	}
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(close(watch), 0);
+	assert_true(clk_was_set(-1)); /* it cannot be known */
+}
+
 int
 main(void)
 {
@@ -308,6 +339,7 @@ main(void)
 	    cmocka_unit_test(test_span),
 	    cmocka_unit_test(test_sources),
 	    cmocka_unit_test(test_random_below),
+	    cmocka_unit_test(test_stamps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
