@@ -63,6 +63,7 @@ struct conf_account { /* [account NAME] */
 	int64_t hook_timeout;
 	int on_delete; /* enum conf_on_delete */
 	enum conf_switch reconcile;
+	int64_t silence_limit; /* 0: none */
 	char *feed_info, *feed_page;
 	char *forward; /* URL, NULL none */
 	char *forward_secret_file;
@@ -102,6 +103,9 @@ struct conf {
 		uint64_t max_record, max_document;
 		uint64_t downloads, downloads_per_host, bandwidth;
 		int64_t download_timeout;
+		char *alarm_command; /* path and arguments, a space between them; NULL none */
+		int64_t alarm_timeout, target_limit, refused_window, certificate_limit;
+		uint64_t refused_limit;
 	} daemon;
 	struct {
 		enum log_format format;

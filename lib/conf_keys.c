@@ -179,6 +179,27 @@ const struct conf_key conf_keys[] = {
 	.max = "1024G",
 	.help = "Bytes a second that all downloads may take together, shared evenly by those "
 		"that can use it. With 0 there is no limit."},
+    {DAEMON, "alarm_command", CONF_T_COMMAND, IN_CONF(daemon.alarm_command),
+	.example = "/usr/local/lib/arkenspool/alarm",
+	.help = "A program that is run once when an alarm begins and once when it ends, and "
+		"is told which as JSON on its standard input. No shell is involved. Which "
+		"alarms there are is in spoold(8)."},
+    {DAEMON, "alarm_timeout", CONF_T_DURATION, IN_CONF(daemon.alarm_timeout), .def = "30s",
+	.min = "100ms", .max = "10m", .help = "How long alarm_command may run."},
+    {DAEMON, "target_limit", CONF_T_DURATION, IN_CONF(daemon.target_limit), .def = "15m",
+	.min = "1s", .max = "7d",
+	.help = "The API, a document host, a hook or a forward that is down for longer is an "
+		"alarm. One that is paused because of its configuration is so at once."},
+    {DAEMON, "refused_limit", CONF_T_NUMBER, IN_CONF(daemon.refused_limit), .def = "20",
+	.min = "0", .max = "1000000000",
+	.help = "More requests without valid credentials (401) than this within "
+		"refused_window are an alarm. With 0 there is none."},
+    {DAEMON, "refused_window", CONF_T_DURATION, IN_CONF(daemon.refused_window), .def = "5m",
+	.min = "1s", .max = "1d", .help = "See refused_limit."},
+    {DAEMON, "certificate_limit", CONF_T_DURATION, IN_CONF(daemon.certificate_limit),
+	.def = "14d", .min = "0", .max = "3650d",
+	.help = "A certificate of the API, a token endpoint, an issuer or a forward that ends "
+		"sooner than this is an alarm."},
 
     {CONF_IN_LOG, "format", CONF_T_CHOICE, IN_CONF(log.format), .def = "kv", .words = formats,
 	.help = "How a line is written: pairs of key=value, or one JSON object."},
@@ -313,6 +334,10 @@ const struct conf_key conf_keys[] = {
 	    "/event?accountHashId={accountHashId}&eventPositionFrom={from}&rowsReturned={rows}"
 	    "&direction=backward",
 	.help = "The call for a page of the feed: the events from a number backward."},
+    {ACCOUNT, "silence_limit", CONF_T_DURATION, IN_ACCOUNT(silence_limit), .def = "7d",
+	.min = "0", .max = "365d",
+	.help = "No event by the webhook for longer than this is an alarm. With 0 there is "
+		"none."},
     {ACCOUNT, "document_hosts", CONF_T_HOSTS, IN_ACCOUNT(document_hosts),
 	.def = "s3.amazonaws.com *.s3.amazonaws.com s3.*.amazonaws.com *.s3.*.amazonaws.com",
 	.help =

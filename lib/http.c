@@ -41,6 +41,8 @@ struct http {
 	int64_t shared;     /* clk_mono when it was last shared out */
 	int64_t spare;      /* thousandths of bytes that are left of it */
 	char agent[AGENT];
+	void (*on_certificate)(const char *host, int64_t ends, void *arg); /* NULL: nobody */
+	void *certificate_arg;
 };
 
 struct http_call {
@@ -424,10 +426,42 @@ call_judge(struct http_call *c, CURLcode code)
 	call_say(c);
 }
 
+/* The server's own certificate comes first; without a new connection there is none. */
+static void
+tell_certificate(const struct http_call *c)
+{
+	static const char label[] = "Expire date:";
+	const struct curl_certinfo *info = NULL;
+	const struct curl_slist *line;
+	time_t ends;
+
+	if (c->h->on_certificate == NULL || c->guard != NULL ||
+	    curl_easy_getinfo(c->easy, CURLINFO_CERTINFO, &info) != CURLE_OK || info == NULL ||
+	    info->num_of_certs < 1)
+		return;
+	for (line = info->certinfo[0]; line != NULL; line = line->next) {
+		if (!str_begins(line->data, label) ||
+		    (ends = curl_getdate(line->data + strlen(label), NULL)) <= 0)
+			continue;
+		c->h->on_certificate(
+		    c->where, (int64_t)ends * CLK_SECOND, c->h->certificate_arg);
+		return;
+	}
+}
+
+void
+http_on_certificate(
+    struct http *h, void (*fn)(const char *host, int64_t ends, void *arg), void *arg)
+{
+	h->on_certificate = fn;
+	h->certificate_arg = arg;
+}
+
 static void
 call_finish(struct http_call *c, CURLcode code)
 {
 	call_judge(c, code);
+	tell_certificate(c);
 	call_unlink(c);
 	c->ended = true;
 	c->done(&c->answer, c->arg);
@@ -606,6 +640,8 @@ set_request(struct http_call *c, const struct http_request *r)
 		!set_ptr(z, CURLOPT_POSTFIELDS, c->post) || !set_long(z, CURLOPT_POST, 1)))
 		return false;
 	if (c->upload.fd >= 0 && !set_upload(c))
+		return false;
+	if (c->guard == NULL && !set_long(z, CURLOPT_CERTINFO, 1))
 		return false;
 	if (r->method != NULL && !set_ptr(z, CURLOPT_CUSTOMREQUEST, r->method))
 		return false;

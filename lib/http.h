@@ -140,6 +140,14 @@ void http_cancel(struct http *h, struct http_call **call);
  */
 void http_bandwidth(struct http *h, uint64_t bytes);
 
+/*
+ * Call fn when a connection of a request without a guard (an API, a token endpoint, an issuer)
+ * was made, with the host ("name" or "name:port") and the end of its certificate's validity in
+ * milliseconds.  From within http_wait; fn NULL: no more.
+ */
+void http_on_certificate(
+    struct http *h, void (*fn)(const char *host, int64_t ends, void *arg), void *arg);
+
 /* As http_cancel, and *out tells what had come: the file's part may be gone on with. */
 void http_break(struct http *h, struct http_call **call, struct http_answer *out);
 

@@ -113,6 +113,7 @@ answer_asks(struct daemon *d)
 	gather_scan(d);
 	targets_look(d->targets, clk_mono());
 	jobs_each(d->jobs, due_if_noted_so, d);
+	alarms_look(d->alarms);
 }
 
 /* Is this note of an event that may be tried again, or that a person looks at? */
@@ -177,6 +178,7 @@ condemn(struct daemon *d, struct job *job)
 		return;
 	}
 	count_add(spool_counts(d->spool), COUNT_FAILED, 1);
+	d->in_box[SPOOL_FAILED]++;
 	count_sub(spool_counts(d->spool), COUNT_WAITING, 1);
 	daemon_note(d, "failed", job->name, "reason", job->retry.reason, NULL, NULL);
 	log_put(LOG_ERROR, "failed", "event", job->name, "reason", job->retry.reason, LOG_END);
@@ -256,6 +258,7 @@ timers(struct daemon *d)
 		targets_look(d->targets, now);
 		for (size_t i = 0; i < d->conf->naccounts; i++)
 			grant_look(&d->grants[i]);
+		alarms_look(d->alarms);
 	} else {
 		gather_more(d);
 	}
@@ -337,7 +340,7 @@ wind_up(struct daemon *d)
 
 	work_stop(d);
 	purge_stop(d);
-	while (d->running > 0) {
+	while (d->running > 0 || alarms_telling(d->alarms)) {
 		struct pollfd fds[] = {{.fd = pool_fd(d->pool), .events = POLLIN},
 		    {.fd = children_fd(d->children), .events = POLLIN}};
 		int64_t left = end - clk_mono();
@@ -419,6 +422,8 @@ open_all(struct daemon *d, struct err *e)
 	gather_watch(d);
 	if ((rc = targets_keep(d->targets, spool_dir(d->spool), clk_mono(), e)) != RC_OK)
 		return rc;
+	if ((rc = alarms_open(d, &d->alarms, e)) != RC_OK)
+		return rc;
 	/* The credentials may have been changed while nobody looked. */
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		target_resume(grant_target(&d->grants[i]), clk_mono());
@@ -429,6 +434,7 @@ static void
 close_all(struct daemon *d)
 {
 	children_free(&d->children);
+	alarms_close(&d->alarms);
 	pool_free(&d->pool);
 	purge_free(d);
 	for (size_t i = 0; d->grants != NULL && i < d->conf->naccounts; i++)
@@ -460,6 +466,7 @@ daemon_run(const struct conf *conf, int stop, struct daemon_reload *r, struct er
 		sweep_notes(&d);
 		answer_asks(&d);
 		gather_scan(&d);
+		alarms_look(d.alarms);
 		purge_start(&d);
 		notify_ready(again ? "reloaded" : "started");
 		loop(&d);

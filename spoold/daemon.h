@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "alarm.h"
 #include "child.h"
 #include "conf.h"
 #include "err.h"
@@ -50,6 +51,8 @@ struct daemon {
 	bool stopping;
 	int64_t next_scan; /* monotonic clock */
 	struct purge *purge;
+	struct alarms *alarms;        /* NULL: none, in tests of other parts */
+	uint64_t in_box[SPOOL_BOXES]; /* at the last scan, moved since; not of done */
 };
 
 /* How a running daemon gets another configuration. */

@@ -302,13 +302,17 @@ tally_one(const struct spool_entry *en, void *arg)
 static void
 measure(struct daemon *d)
 {
-	uint64_t waiting = 0, rejected = 0;
+	uint64_t n;
 
-	if (spool_walk(d->spool, SPOOL_NEW, tally_one, &waiting, NULL) == RC_OK &&
-	    spool_walk(d->spool, SPOOL_CUR, tally_one, &waiting, NULL) == RC_OK)
-		count_set(spool_counts(d->spool), COUNT_WAITING, waiting);
-	if (spool_walk(d->spool, SPOOL_REJECTED, tally_one, &rejected, NULL) == RC_OK)
-		count_set(spool_counts(d->spool), COUNT_IN_REJECTED, rejected);
+	for (enum spool_box box = SPOOL_NEW; box < SPOOL_BOXES; box++) {
+		n = 0;
+		if (box != SPOOL_DONE &&
+		    spool_walk(d->spool, box, tally_one, &n, NULL) == RC_OK)
+			d->in_box[box] = n;
+	}
+	count_set(
+	    spool_counts(d->spool), COUNT_WAITING, d->in_box[SPOOL_NEW] + d->in_box[SPOOL_CUR]);
+	count_set(spool_counts(d->spool), COUNT_IN_REJECTED, d->in_box[SPOOL_REJECTED]);
 }
 
 void

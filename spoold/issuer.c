@@ -469,6 +469,21 @@ issuers_due(const struct issuers *is)
 }
 
 bool
+issuers_times(const struct issuers *is, const char *account, int64_t *fetched, int64_t *tried)
+{
+	const struct conf *c = is != NULL ? is->d->conf : NULL;
+
+	for (size_t i = 0; c != NULL && i < c->naccounts; i++) {
+		if (!str_eq(c->accounts[i].name, account) || is->of[i] >= is->n)
+			continue;
+		*fetched = is->list[is->of[i]].kept.fetched;
+		*tried = is->list[is->of[i]].kept.tried;
+		return true;
+	}
+	return false;
+}
+
+bool
 issuers_ask(struct issuers *is, const char *name)
 {
 	const struct conf *c = is->d->conf;

@@ -45,6 +45,11 @@ bool issuers_ask(struct issuers *is, const char *name);
 /* Fetch what is due at this time of the monotonic clock. */
 void issuers_tick(struct issuers *is, int64_t now);
 
+/* When an account's keys were fetched and last asked for (wall clock, 0 never).  false: it has
+ * no issuer.  NULL is allowed. */
+bool issuers_times(
+    const struct issuers *is, const char *account, int64_t *fetched, int64_t *tried);
+
 /* When issuers_tick has something to do next; INT64_MAX: nothing to wait for. */
 int64_t issuers_due(const struct issuers *is);
 

@@ -34,6 +34,8 @@ struct purge {
 	enum spool_box box; /* the one in hand */
 	unsigned n[PURGE_BOXES], failed;
 	struct err e; /* the first failure */
+	bool ended;   /* one has, and this is what went wrong in it, "" nothing */
+	char trouble[ERR_TEXT];
 };
 
 static const enum spool_box boxes[PURGE_BOXES] = {SPOOL_DONE, SPOOL_REJECTED};
@@ -98,6 +100,8 @@ purged(void *arg)
 
 	p->running = false;
 	p->next = clk_mono() + PURGE_EVERY;
+	p->ended = true;
+	(void)snprintf(p->trouble, sizeof(p->trouble), "%s", p->failed > 0 ? p->e.text : "");
 	for (size_t i = 0; i < PURGE_BOXES; i++) {
 		(void)snprintf(n, sizeof(n), "%u", p->n[i]);
 		if (p->n[i] > 0)
@@ -149,6 +153,15 @@ purge_next(const struct daemon *d)
 	if (d->purge == NULL)
 		return 0;
 	return d->purge->running ? INT64_MAX : d->purge->next;
+}
+
+bool
+purge_result(const struct daemon *d, const char **trouble)
+{
+	const struct purge *p = d->purge;
+
+	*trouble = p != NULL && p->trouble[0] != '\0' ? p->trouble : NULL;
+	return p != NULL && p->ended;
 }
 
 void

@@ -106,13 +106,13 @@ target_get(struct targets *t, const char *name, int64_t now)
 static void
 keep(struct target *t, int64_t now)
 {
-	struct pause p = {.kind = t->kind, .since = clk_wall()};
+	struct pause p = {.kind = t->kind, .since = t->since};
 	struct err e;
 
 	if (t->all->dir < 0)
 		return;
 	if (t->open_until != TARGET_UNTIL_LIFTED)
-		p.until = p.since + (t->open_until - now);
+		p.until = clk_wall() + (t->open_until - now);
 	(void)snprintf(p.target, sizeof(p.target), "%s", t->name);
 	(void)snprintf(p.by, sizeof(p.by), "spoold");
 	(void)snprintf(p.reason, sizeof(p.reason), "%s", t->reason);
@@ -136,6 +136,7 @@ clear(struct target *t)
 	t->kept = t->probing = false;
 	t->failures = 0;
 	t->open_until = 0;
+	t->since = 0;
 	t->reason[0] = '\0';
 }
 
@@ -152,7 +153,8 @@ take(struct look *l, const struct pause *p)
 
 	t->kind = p->kind;
 	t->kept = true;
-	t->probing = false;
+	t->probing = t->good = false;
+	t->since = p->since;
 	t->open_until = TARGET_UNTIL_LIFTED;
 	(void)snprintf(t->reason, sizeof(t->reason), "%s", p->reason);
 }
@@ -285,7 +287,18 @@ target_up(struct target *t)
 	if (is_paused(t))
 		return false;
 	clear(t);
+	t->good = true;
 	return was_down;
+}
+
+/* It is left alone from now on, if it was not before. */
+static void
+begin_pause(struct target *t, enum pause_kind kind)
+{
+	if (t->since == 0)
+		t->since = clk_wall();
+	t->kind = kind;
+	t->again = 0;
 }
 
 static void
@@ -293,8 +306,7 @@ open_circuit(struct target *t, int64_t now, int64_t retry_after, const char *rea
 {
 	unsigned over = t->failures > TARGET_ROW ? t->failures - TARGET_ROW : 0;
 
-	t->kind = PAUSE_DOWN;
-	t->again = 0;
+	begin_pause(t, PAUSE_DOWN);
 	t->open_until = now + schedule_wait(over + 1, t->all->min, t->all->max, retry_after);
 	(void)snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	keep(t, now);
@@ -311,7 +323,7 @@ target_down(
 	if (now < t->open_until)
 		return false; /* it was under way when the circuit opened */
 	t->failures++;
-	t->probing = false;
+	t->probing = t->good = false;
 	(void)snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	if (was_open || t->failures >= TARGET_ROW)
 		open_circuit(t, now, retry_after, reason);
@@ -329,7 +341,7 @@ target_refuse(
 	if (now < t->open_until)
 		return;
 	t->failures = t->failures + 1 > TARGET_ROW ? t->failures + 1 : TARGET_ROW;
-	t->probing = false;
+	t->probing = t->good = false;
 	open_circuit(t, now, retry_after, reason);
 	*opened = !was_open;
 }
@@ -341,9 +353,8 @@ target_pause(struct target *t, int64_t now, int64_t ms, const char *reason)
 
 	if (is_paused(t))
 		return false;
-	t->kind = PAUSE_CONFIG;
-	t->again = 0;
-	t->probing = false;
+	begin_pause(t, PAUSE_CONFIG);
+	t->probing = t->good = false;
 	t->open_until = ms == TARGET_UNTIL_LIFTED ? ms : now + ms;
 	(void)snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	keep(t, now);

@@ -42,6 +42,9 @@ struct target {
 	bool awaited;           /* events wait for it in memory (park) */
 	int64_t again;          /* not before is another of them let through */
 	int64_t used;
+	int64_t
+	    since; /* wall clock: left alone since then, however often it was tried; 0: not */
+	bool good; /* the last that is known of it is that it answered */
 	char reason[ERR_TEXT];
 };
 

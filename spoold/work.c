@@ -251,6 +251,7 @@ moved(void *arg)
 	(void)snprintf(took, sizeof(took), "%" PRId64, clk_mono() - w->started);
 	count_sub(c, COUNT_WAITING, 1);
 	count_add(c, w->to == SPOOL_DONE ? COUNT_DONE : COUNT_FAILED, 1);
+	d->in_box[w->to]++;
 	if (w->to == SPOOL_REJECTED)
 		count_add(c, COUNT_IN_REJECTED, 1);
 	daemon_note(d, spool_box_name(w->to), job->name, "reason", w->why, "ms", took);
@@ -342,8 +343,10 @@ load(struct work *w)
 		return false;
 	}
 	w->grant = daemon_grant(w->d, parts.account);
-	if (w->rec.source == REC_WEBHOOK)
+	if (w->rec.source == REC_WEBHOOK) {
 		reconcile_saw(w->d->reconciler, parts.account, w->ev.number);
+		alarms_saw(w->d->alarms, parts.account, w->rec.received);
+	}
 	if (api_object(&w->ev, w->object, &e) != RC_OK)
 		w->object[0] = '\0';
 	(void)snprintf(w->key, sizeof(w->key), "%s/%s/%s", parts.account, w->ev.category,

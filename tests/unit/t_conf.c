@@ -179,6 +179,20 @@ defaults(void **state)
 }
 
 static void
+alarm_defaults(void **state)
+{
+	(void)state;
+	good(ONE);
+	assert_null(conf->daemon.alarm_command);
+	assert_int_equal(conf->daemon.alarm_timeout, 30000);
+	assert_int_equal(conf->daemon.target_limit, 900000);
+	assert_int_equal(conf->daemon.refused_limit, 20);
+	assert_int_equal(conf->daemon.refused_window, 300000);
+	assert_int_equal(conf->daemon.certificate_limit, INT64_C(14) * 86400000);
+	assert_int_equal(conf->accounts[0].silence_limit, INT64_C(7) * 86400000);
+}
+
+static void
 whole_account(void **state)
 {
 	const struct conf_account *a;
@@ -1110,6 +1124,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(alarm_defaults),
 	    cmocka_unit_test(whole_account),
 	    cmocka_unit_test(callbacks),
 	    cmocka_unit_test(long_kind),
