@@ -19,7 +19,7 @@
 #include "json.h"
 #include "str.h"
 
-#define STATE_MAX 4096
+#define STATE_MAX 8192
 #define EVENT_FILE ((64 << 20) + REC_HEAD_MAX)
 #define NEAR (5 * CLK_MINUTE) /* that the clocks of vendor and receiver may be apart */
 
@@ -35,9 +35,16 @@ read_u64(const struct json *doc, const char *name, uint64_t *out)
 }
 
 static void
+read_text(const struct json *doc, const char *name, char *out, size_t size)
+{
+	const char *text = json_string(json_member(doc, name));
+
+	(void)snprintf(out, size, "%s", text != NULL ? text : "");
+}
+
+static void
 read_state(const struct json *doc, struct feed_state *s)
 {
-	const char *off = json_string(json_member(doc, "off"));
 	uint64_t ran;
 
 	if (!json_bool(json_member(doc, "begun"), &s->begun))
@@ -53,8 +60,9 @@ read_state(const struct json *doc, struct feed_state *s)
 	read_u64(doc, "missing", &s->missing);
 	read_u64(doc, "recovered", &s->recovered);
 	read_u64(doc, "recovered_all", &s->recovered_all);
-	if (off != NULL)
-		(void)snprintf(s->off, sizeof(s->off), "%s", off);
+	read_text(doc, "off", s->off, sizeof(s->off));
+	read_text(doc, "answered", s->answered, sizeof(s->answered));
+	read_text(doc, "failed", s->failed, sizeof(s->failed));
 }
 
 enum rc
@@ -93,6 +101,10 @@ feed_save(int dir, const char *account, const struct feed_state *s, struct err *
 	    s->seen, s->missing, s->recovered);
 	buf_fmt(&b, ",\"recovered_all\":%" PRIu64 ",\"off\":", s->recovered_all);
 	buf_json(&b, s->off);
+	buf_str(&b, ",\"answered\":");
+	buf_json(&b, s->answered);
+	buf_str(&b, ",\"failed\":");
+	buf_json(&b, s->failed);
 	buf_str(&b, "}\n");
 	if ((rc = buf_state(&b, e)) == RC_OK)
 		rc = io_replace(dir, account, 0640, b.p, b.n, e);
@@ -512,6 +524,36 @@ feed_page(struct feed_pass *p, const char *body, size_t n, struct err *e)
 out:
 	page_free(&pg);
 	return rc;
+}
+
+void
+feed_pass_begin(struct feed_pass *p, struct feed_state *s, uint64_t since, uint64_t last)
+{
+	const bool again = since != 0 && since - 1 < s->cursor;
+
+	if (!s->begun)
+		s->cursor = since != 0 ? since - 1 : last;
+	s->begun = true;
+	p->after = again ? since - 1 : s->cursor;
+	p->until = last > p->after ? last : p->after;
+	p->numbered = s->numbered;
+}
+
+void
+feed_pass_report(const struct feed_pass *p, struct feed_state *s, int64_t now)
+{
+	uint64_t cursor = feed_pass_cursor(p);
+
+	if (cursor > s->cursor)
+		s->cursor = cursor;
+	s->numbered = p->numbered;
+	s->ran = now;
+	s->from = p->after;
+	s->to = p->until;
+	s->seen = p->seen;
+	s->missing = p->missing;
+	s->recovered = p->recovered;
+	s->recovered_all += p->recovered;
 }
 
 bool

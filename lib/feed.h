@@ -23,6 +23,9 @@
 #define FEED_ENTRIES 1000      /* more in one page are refused */
 #define FEED_ANSWER (16 << 20) /* bytes of an answer */
 #define FEED_URL 2048          /* a URL with its NUL */
+#define FEED_DIR "feed"        /* the folder of the states, below the daemon's state */
+#define FEED_WISH "reconcile." /* what the name of a wish in ask/ begins with */
+#define FEED_ASK 33            /* what an operator's wish is known by, with its NUL */
 #define FEED_MATCHED 1024      /* events without identity that one pass may match */
 
 /* What is kept of an account's feed between passes: state/feed/ACCOUNT, JSON. */
@@ -35,6 +38,8 @@ struct feed_state {
 	uint64_t seen, missing, recovered; /* in it */
 	uint64_t recovered_all;            /* since the state was made */
 	char off[ERR_TEXT];                /* why this feed is not asked, "" it is */
+	char answered[FEED_ASK];           /* the operator's wish that was met last */
+	char failed[ERR_TEXT];             /* why it was not, "" it was */
 };
 
 /* RC_GONE: none yet (out is empty).  RC_BAD: it cannot be read. */
@@ -71,6 +76,16 @@ struct feed_pass {
 	unsigned matched;      /* names in used */
 	char (*used)[NAME_SIZE];
 };
+
+/*
+ * A pass over what is above the cursor, or with since over all from that number on; last is the
+ * latest number.  p has account, spool, now, grace and dry_run.  The first one of all begins at
+ * last, or at since: s is set so.
+ */
+void feed_pass_begin(struct feed_pass *p, struct feed_state *s, uint64_t since, uint64_t last);
+
+/* What a complete pass found, and the cursor after it. */
+void feed_pass_report(const struct feed_pass *p, struct feed_state *s, int64_t now);
 
 /* Free what a pass holds. */
 void feed_pass_end(struct feed_pass *p);

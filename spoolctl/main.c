@@ -121,6 +121,14 @@ static const struct command commands[] = {
 	"unless --yes is given.\n\n"
 	"  example: spoolctl unsubscribe --account acme\n",
 	cmd_unsubscribe},
+    {"reconcile", "[--account NAME] [--since N] [--dry-run] [--timeout TIME] [--json]",
+	"compare the event feed with the spool, and take what is missing",
+	"spoold does it, and is waited for, 2 minutes or TIME; where no spoold runs, or with\n"
+	"--dry-run (-n), which puts nothing into the spool, it is done here.  Without\n"
+	"--account every account whose reconcile is on; with --since N, from event number N\n"
+	"on, one account.\n\n"
+	"  example: spoolctl reconcile --account acme --since 1200 --dry-run\n",
+	cmd_reconcile},
     {"make-spool", "[-u USER] [-g GROUP]", "make the folders of a spool, or what is missing",
 	"Root gives them to USER, the user of spoold; anybody else makes his own.  Without\n"
 	"-g it is the group of the configuration, with -s that of who runs this.\n\n"

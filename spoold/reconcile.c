@@ -38,11 +38,14 @@ struct feed_run { /* one account */
 	enum phase phase;
 	struct feed_state state;
 	struct feed_pass pass;
-	uint64_t from;    /* of the page that is wanted */
-	uint64_t since;   /* from this number on, by an operator's wish; 0: from the cursor */
-	uint64_t wanted;  /* the same, for the next run */
-	bool asked;       /* there is such a wish */
-	uint64_t highest; /* number that came by the webhook */
+	uint64_t from;     /* of the page that is wanted */
+	uint64_t since;    /* from this number on, by an operator's wish; 0: from the cursor */
+	uint64_t wanted;   /* the same, for the next run */
+	char id[FEED_ASK]; /* of the wish that this run meets, "" nobody waits for it */
+	char next_id[FEED_ASK]; /* of the one that the next run meets */
+	int64_t pause;          /* after the state was written */
+	bool asked;             /* there is such a wish */
+	uint64_t highest;       /* number that came by the webhook */
 	int64_t next, wait;
 	bool renewed; /* a refused token was replaced in this run */
 	struct http_call *call;
@@ -72,7 +75,24 @@ rest(struct feed_run *r, int64_t wait)
 	r->next = wait == NEVER ? NEVER : clk_mono() + (r->asked ? 0 : wait);
 }
 
-/* It did not work: again, at growing distances. */
+static void save(void *arg);
+static void saved(void *arg);
+
+static void
+write_state(struct feed_run *r, int64_t pause)
+{
+	struct feed_state *s = &r->state;
+
+	if (r->id[0] != '\0')
+		(void)!str_copy(s->answered, sizeof(s->answered), r->id);
+	r->id[0] = '\0';
+	r->pause = pause;
+	r->phase = SAVE;
+	r->pw = (struct pool_work){.work = save, .done = saved, .arg = r};
+	pool_put(r->all->d->pool, &r->pw);
+}
+
+/* It did not work: again, at growing distances.  An operator who waits is told. */
 static void
 put_off(struct feed_run *r, int64_t at_least, const char *why)
 {
@@ -82,10 +102,17 @@ put_off(struct feed_run *r, int64_t at_least, const char *why)
 	r->wait = r->wait == 0 ? FIRST_WAIT : r->wait * 2;
 	if (r->wait > every)
 		r->wait = every;
-	rest(r, r->wait > at_least ? r->wait : at_least);
-	clk_span(r->next - clk_mono(), span);
+	if (at_least < r->wait)
+		at_least = r->wait;
+	clk_span(at_least, span);
 	log_put(LOG_WARN, "feed not read", "account", r->account->name, "reason", why,
 	    "again_in", span, LOG_END);
+	if (r->id[0] == '\0') {
+		rest(r, at_least);
+		return;
+	}
+	(void)snprintf(r->state.failed, sizeof(r->state.failed), "%s", why);
+	write_state(r, at_least);
 }
 
 static void
@@ -100,26 +127,25 @@ static void
 saved(void *arg)
 {
 	struct feed_run *r = arg;
+
+	if (r->rc != RC_OK)
+		put_off(r, 0, r->e.text);
+	else
+		rest(r, r->pause);
+}
+
+/* The pass, or the feed, is over: it is forgotten what was asked and how often it failed. */
+static void
+conclude(struct feed_run *r)
+{
 	const struct conf *c = r->all->d->conf;
 	int64_t wait = c->daemon.reconcile_every;
 
-	if (r->rc != RC_OK) {
-		put_off(r, 0, r->e.text);
-		return;
-	}
 	r->wait = 0;
 	r->since = 0;
 	if (r->pass.young != 0 && c->daemon.reconcile_grace < wait)
 		wait = c->daemon.reconcile_grace;
-	rest(r, r->state.off[0] != '\0' ? NEVER : wait);
-}
-
-static void
-write_state(struct feed_run *r)
-{
-	r->phase = SAVE;
-	r->pw = (struct pool_work){.work = save, .done = saved, .arg = r};
-	pool_put(r->all->d->pool, &r->pw);
+	write_state(r, r->state.off[0] != '\0' ? NEVER : wait);
 }
 
 /* The feed is not there, or not for us: until a start or a reload. */
@@ -127,9 +153,10 @@ static void
 switch_off(struct feed_run *r, const char *why)
 {
 	(void)snprintf(r->state.off, sizeof(r->state.off), "%s", why);
+	(void)snprintf(r->state.failed, sizeof(r->state.failed), "%s", why);
 	log_put(LOG_WARN, "feed is not asked any more", "account", r->account->name, "reason",
 	    why, LOG_END);
-	write_state(r);
+	conclude(r);
 }
 
 static void
@@ -151,21 +178,10 @@ tell_pass(const struct feed_run *r)
 static void
 end_pass(struct feed_run *r)
 {
-	struct feed_state *s = &r->state;
-	uint64_t cursor = feed_pass_cursor(&r->pass);
-
-	if (cursor > s->cursor)
-		s->cursor = cursor;
-	s->numbered = r->pass.numbered;
-	s->ran = clk_wall();
-	s->from = r->pass.after;
-	s->to = r->pass.until;
-	s->seen = r->pass.seen;
-	s->missing = r->pass.missing;
-	s->recovered = r->pass.recovered;
-	s->recovered_all += r->pass.recovered;
+	feed_pass_report(&r->pass, &r->state, clk_wall());
+	r->state.failed[0] = '\0';
 	tell_pass(r);
-	write_state(r);
+	conclude(r);
 }
 
 /* ---- answers ---- */
@@ -252,29 +268,19 @@ static void
 look(struct feed_run *r, uint64_t last)
 {
 	struct feed_state *s = &r->state;
-	const bool again = r->since != 0 && r->since - 1 < s->cursor;
 
 	s->off[0] = '\0';
-	if (!s->begun && r->since == 0) {
-		s->cursor = last;
+	if (!s->begun && r->since == 0)
 		log_put(LOG_NOTE, "feed begun", "account", r->account->name, LOG_END);
-	}
-	if (!s->begun && r->since != 0)
-		s->cursor = r->since - 1;
-	s->begun = true;
 	r->pass = (struct feed_pass){.account = r->account,
 	    .spool = r->all->d->spool,
 	    .now = clk_wall(),
-	    .grace = r->all->d->conf->daemon.reconcile_grace,
-	    .after = again ? r->since - 1 : s->cursor,
-	    .until = last,
-	    .numbered = s->numbered};
-	if (feed_pass_done(&r->pass, &r->from)) {
-		r->pass.until = r->pass.after;
+	    .grace = r->all->d->conf->daemon.reconcile_grace};
+	feed_pass_begin(&r->pass, s, r->since, last);
+	if (feed_pass_done(&r->pass, &r->from))
 		end_pass(r);
-	} else {
+	else
 		ask_page(r);
-	}
 }
 
 static void
@@ -351,8 +357,10 @@ begin(struct feed_run *r)
 {
 	char url[FEED_URL];
 
-	if (r->asked)
+	if (r->asked) {
 		r->since = r->wanted;
+		memcpy(r->id, r->next_id, sizeof(r->id));
+	}
 	r->asked = false;
 	if (feed_info_url(r->account, url, &r->e) != RC_OK)
 		switch_off(r, r->e.text);
@@ -371,7 +379,7 @@ open_folder(const struct conf *c, int *dir, struct err *e)
 
 	if ((rc = io_make_dir(AT_FDCWD, c->daemon.state, 0750, &state, e)) != RC_OK)
 		return rc;
-	rc = io_make_dir(state, RECONCILE_DIR, 0700, dir, e);
+	rc = io_make_dir(state, FEED_DIR, 0700, dir, e);
 	io_close(&state);
 	return rc;
 }
@@ -475,23 +483,34 @@ reconcile_saw(struct reconciler *r, const char *account, const char *number)
 	run->highest = n;
 }
 
+/* The next part of a name, up to a dot; false: it does not fit. */
+static bool
+part(const char **p, char *out, size_t size)
+{
+	size_t n = strcspn(*p, ".");
+	bool fits = str_copy_n(out, size, *p, n);
+
+	*p += n + ((*p)[n] == '.');
+	return fits;
+}
+
 bool
 reconcile_ask(struct reconciler *r, const char *name)
 {
-	char account[NAME_ACCOUNT];
+	char account[NAME_ACCOUNT], number[24], id[FEED_ASK];
 	struct feed_run *run;
 	uint64_t since = 0;
 	const char *p;
-	size_t n;
 
-	if (!str_begins(name, RECONCILE_ASK))
+	if (!str_begins(name, FEED_WISH))
 		return false;
-	p = name + strlen(RECONCILE_ASK);
-	n = strcspn(p, ".");
-	if (!str_copy_n(account, sizeof(account), p, n) || (run = find(r, account)) == NULL ||
-	    (p[n] == '.' && !str_u64(p + n + 1, 1, UINT64_MAX, &since)))
+	p = name + strlen(FEED_WISH);
+	if (!part(&p, account, sizeof(account)) || !part(&p, number, sizeof(number)) ||
+	    !part(&p, id, sizeof(id)) || *p != '\0' || (run = find(r, account)) == NULL ||
+	    (number[0] != '\0' && !str_u64(number, 0, UINT64_MAX, &since)))
 		return true;
 	run->wanted = since;
+	memcpy(run->next_id, id, sizeof(id));
 	run->asked = true;
 	if (run->account->reconcile == CONF_ON && run->phase == IDLE)
 		run->next = 0;

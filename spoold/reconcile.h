@@ -17,9 +17,6 @@
 #include "err.h"
 #include "feed.h"
 
-#define RECONCILE_ASK "reconcile." /* what the name of a request in ask/ begins with */
-#define RECONCILE_DIR "feed"       /* below state */
-
 struct daemon;
 struct reconciler;
 
@@ -37,8 +34,9 @@ int64_t reconcile_due(const struct reconciler *r);
 void reconcile_saw(struct reconciler *r, const char *account, const char *number);
 
 /*
- * A file of this name was in ask/: "reconcile.ACCOUNT", or "reconcile.ACCOUNT.N" for all events
- * from number N on.  false: it is none of ours.
+ * A file of this name was in ask/: "reconcile.ACCOUNT", with ".N" after it for all events from
+ * number N on (0: from the cursor), and after that perhaps ".ID": the state of the feed says
+ * when the pass for this wish has ended, or why there was none.  false: it is none of ours.
  */
 bool reconcile_ask(struct reconciler *r, const char *name);
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""t_ctl_feed - spoolctl replay, in the real chain: what it prints works, and gives nothing away."""
+"""t_ctl_feed - spoolctl replay and reconcile, in the real chain."""
+import fcntl
 import json
 import os
 import subprocess
 import sys
 
 import tap
-from chain import HEADER, SECRET, SPOOLCTL, Chain, WAIT
+from chain import HEADER, SECRET, SPOOLCTL, Chain, WAIT, files_below, wait_until
 from issuer import AUDIENCE, Issuer
 
 TESTS = []
@@ -134,6 +135,110 @@ def what_replay_refuses():
         has(c.ctl("replay", "acme.n-2.Client.Update", want=78), "--url", "public_url")
         has(c.ctl("replay", "--bearer", "x", "--url", c.url, "acme.n-2.Client.Update", want=78),
             "no issuer")
+
+
+# ---- reconcile ----
+
+SOON = "reconcile_grace = 1s"
+
+
+def state(c):
+    try:
+        return json.loads(c.read(c.dir + "/var/state/feed/acme"))
+    except FileNotFoundError:
+        return {}
+
+
+def begun(c):
+    wait_until(lambda: state(c).get("begun"), [c.dir + "/var/state/feed"], "the first start")
+
+
+def until_missing(c, n, *args):
+    """The report of the first pass that finds so many missing: they have to be old enough."""
+    for _ in range(200):
+        r = json.loads(c.ctl("reconcile", "--json", *args).splitlines()[-1])
+        if r["missing"] == n:
+            return r
+    raise AssertionError("never missing %d: %r" % (n, r))
+
+
+@test
+def spoold_is_asked_and_answers():
+    """what the webhook missed: a dry run only says it, then spoold takes it, and it is done"""
+    with Chain("ctlfeed", daemon=SOON) as c:
+        begun(c)
+        e = c.sandbox.emit("Client.Update", deliver=0)[0]
+        r = until_missing(c, 1, "--dry-run")
+        tap.same(r, {"account": "acme", "from": 1, "to": 1, "seen": 0, "missing": 1,
+                     "recovered": 0, "dry_run": True})
+        before = files_below(c.spool), state(c)
+        has(c.ctl("reconcile", "-n"), "acme  events 1 to 1  seen 0  missing 1  recovered 0"
+            "  (dry run)")
+        tap.same((files_below(c.spool), state(c)), before, "after a dry run")
+        has(c.ctl("reconcile", "--account", "acme"), "missing 1  recovered 1\n")
+        c.wait_state(done=1)
+        tap.same(c.names("done"), [name_of(e)])
+        has(c.ctl("explain", e["eventId"]), "Arken's event feed: the webhook had missed it")
+        has(c.ctl("reconcile"), "acme  nothing above event 1: everything is known")
+        r = json.loads(c.ctl("reconcile", "--since", "1", "--json"))
+        tap.same((r["from"], r["to"], r["seen"], r["missing"]), (1, 1, 1, 0))
+        tap.same(state(c)["recovered_all"], 1)
+
+
+@test
+def without_spoold_it_is_done_here():
+    """the same pass, the same state: what is found waits for spoold, which finds it known"""
+    with Chain("ctlfeedhere", daemon=SOON, daemon_starts=False) as c:
+        old = c.sandbox.emit("Client.Create", count=120, deliver=0)
+        text = c.ctl("reconcile")
+        has(text, "spoold is not running", "acme  nothing above event 120")
+        tap.same((state(c)["cursor"], state(c)["begun"]), (120, True))
+        e = c.sandbox.emit("User.Update", deliver=0)[0]
+        until_missing(c, 1)
+        tap.same(c.names("new"), [name_of(e)])
+        assert [x for x in c.story(name_of(e)) if "source=reconcile" in x], c.story()
+        # several pages, by the number; they are as old as the one that was missed
+        has(c.ctl("reconcile", "--since", "1", "--account", "acme"),
+            "events 1 to 121  seen 1  missing 120  recovered 120")
+        tap.same(len(c.names("new")), 121)
+        c.start_daemon()
+        c.wait_state(done=121)
+        tap.same(sorted(c.names("done")), sorted(name_of(x) for x in old + [e]))
+        tap.same(state(c)["recovered_all"], 121)
+
+
+@test
+def what_reconcile_refuses():
+    """no feed, a failing feed, reconcile = off, a silent spoold, nonsense: said with the remedy"""
+    with Chain("ctlfeedno", daemon=SOON, receiver=None) as c:
+        begun(c)
+        has(c.ctl("reconcile", "--help"), "usage: spoolctl reconcile", "example:")
+        for args, say in ((["--since", "0"], "from 1 on"), (["--since", "x"], "from 1 on"),
+                          (["--timeout", "x"], "90s"), (["x"], "no arguments"),
+                          (["--odd"], "no option")):
+            has(c.ctl("reconcile", *args, want=64), say)
+        has(c.ctl("-s", c.spool, "reconcile", want=64), "leave -s out")
+        has(c.ctl("reconcile", "--account", "zebra", want=78), "no account zebra")
+        c.sandbox.fault(on="feed", match="", do_="status", status=500, times=2)
+        has(c.ctl("reconcile", want=75), "acme: the feed answered 500")
+        has(c.ctl("reconcile", "--dry-run", want=75), "500")
+        has(c.ctl("reconcile"), "everything is known")
+        c.sandbox.fault(on="feed", match="", do_="status", status=404, times=2)
+        has(c.ctl("reconcile", want=78), "acme: the feed answered 404")
+        has(c.ctl("reconcile", "-n", want=78), "reconcile = off")
+        has(c.ctl("reconcile"), "everything is known")
+        tap.same((state(c)["off"], state(c)["failed"]), ("", ""))
+        c.daemon.p.send_signal(19)  # SIGSTOP
+        has(c.ctl("reconcile", "--timeout", "1s", want=75), "has not answered in 1 s")
+        c.daemon.p.send_signal(18)
+        c.configure(account="reconcile = off")
+        has(c.ctl("reconcile", want=78), "reconcile is off", "[account ...]")
+        has(c.ctl("reconcile", "--account", "acme", want=78), "[account acme]")
+        # one wish at a time
+        fd = os.open(c.dir + "/var/state/feed", os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        has(c.ctl("reconcile", want=75), "another spoolctl reconcile")
+        os.close(fd)
 
 
 if __name__ == "__main__":

@@ -206,7 +206,9 @@ test_state(void **state)
 	    .missing = 4,
 	    .recovered = 5,
 	    .recovered_all = 6,
-	    .off = "404 \"x\"\n"};
+	    .off = "404 \"x\"\n",
+	    .answered = "0123456789abcdef",
+	    .failed = "no \x01"};
 	struct feed_state back;
 	int dir = spool_dir(kit.sp);
 
@@ -222,6 +224,45 @@ test_state(void **state)
 		assert_int_equal(feed_load(dir, "acme", &back, &e), RC_BAD);
 		assert_false(back.begun);
 	}
+}
+
+/* Where a pass begins, and what the state says after it. */
+static void
+test_begin_and_report(void **state)
+{
+	struct feed_state s = {0};
+	struct feed_pass p = {0};
+
+	(void)state;
+	feed_pass_begin(&p, &s, 0, 7); /* the first one looks forward */
+	assert_true(s.begun);
+	assert_int_equal(s.cursor, 7);
+	assert_int_equal(p.after, 7);
+	assert_int_equal(p.until, 7);
+	s = (struct feed_state){0};
+	feed_pass_begin(&p, &s, 3, 7);
+	assert_int_equal(s.cursor, 2);
+	assert_int_equal(p.after, 2);
+	assert_int_equal(p.until, 7);
+	p.seen = 4;
+	p.missing = p.recovered = 1;
+	p.young = 6;
+	feed_pass_report(&p, &s, KIT_TIME);
+	assert_int_equal(s.cursor, 5);
+	assert_int_equal(s.from, 2);
+	assert_int_equal(s.to, 7);
+	assert_int_equal(s.seen, 4);
+	assert_int_equal(s.ran, KIT_TIME);
+	assert_int_equal(s.recovered_all, 1);
+	p = (struct feed_pass){0};
+	feed_pass_begin(&p, &s, 2, 4); /* again; the feed has gone back meanwhile */
+	assert_int_equal(p.after, 1);
+	assert_int_equal(p.until, 4);
+	feed_pass_report(&p, &s, KIT_TIME);
+	assert_int_equal(s.cursor, 5);
+	feed_pass_begin(&p, &s, 9, 4); /* nothing is passed over by a wish */
+	assert_int_equal(p.after, 5);
+	assert_int_equal(p.until, 5);
 }
 
 /* Three of five are there, in several boxes; the other two come back, the oldest first. */
@@ -517,6 +558,7 @@ main(void)
 	    TEST(test_urls),
 	    TEST(test_info),
 	    TEST(test_state),
+	    TEST(test_begin_and_report),
 	    TEST(test_recovers),
 	    TEST(test_record),
 	    TEST(test_dry_run),
