@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hash.h"
 #include "str.h"
@@ -103,16 +104,19 @@ hash_hmac(const void *key, size_t nkey, const void *p, size_t n, unsigned char o
 bool
 hash_equal(const void *a, size_t na, const void *b, size_t nb)
 {
-	unsigned char da[EVP_MAX_MD_SIZE], db[EVP_MAX_MD_SIZE];
-	unsigned la = 0, lb = 0;
+	unsigned char pa[HASH_EQUAL_MAX] = {0}, pb[HASH_EQUAL_MAX] = {0};
 	bool same;
 
-	/* Digests have one length, so nothing tells how much of the bytes agree. */
-	same = EVP_Digest(a, na, da, &la, EVP_sha256(), NULL) == 1 &&
-	       EVP_Digest(b, nb, db, &lb, EVP_sha256(), NULL) == 1 && la == 32 && lb == 32 &&
-	       CRYPTO_memcmp(da, db, 32) == 0;
-	OPENSSL_cleanse(da, sizeof(da));
-	OPENSSL_cleanse(db, sizeof(db));
+	if (na > sizeof(pa) || nb > sizeof(pb))
+		return false;
+	if (na > 0)
+		memcpy(pa, a, na);
+	if (nb > 0)
+		memcpy(pb, b, nb);
+	/* All of both, so that nothing tells how much of the bytes agree. */
+	same = CRYPTO_memcmp(pa, pb, sizeof(pa)) == 0;
+	OPENSSL_cleanse(pa, sizeof(pa));
+	OPENSSL_cleanse(pb, sizeof(pb));
 	return same && na == nb;
 }
 

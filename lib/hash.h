@@ -35,7 +35,12 @@ void hash_free(struct hash **h);
 enum rc hash_hmac(const void *key, size_t nkey, const void *p, size_t n,
     unsigned char out[HASH_MAC], struct err *e) MUST_CHECK;
 
-/* Same length and same bytes, in a time that tells neither where they differ. */
+#define HASH_EQUAL_MAX 1024 /* bytes */
+
+/*
+ * Same length and same bytes, in a time that does not tell where they differ.  Takes no memory,
+ * so it cannot fail; anything longer than HASH_EQUAL_MAX is not equal.
+ */
 bool hash_equal(const void *a, size_t na, const void *b, size_t nb) MUST_CHECK;
 
 /* Overwrite a secret so that no compiler leaves it out. */

@@ -609,7 +609,6 @@ def end_of(s):
 def oom_exchanges(s, mem, budget, env):
     done = ends = 0
     for x in exchanges():
-        x.may += (401,)  # a secret that cannot be compared is not the right one
         ns = x.draw()
         tap.same(x.ask(s, ns), x.good, x.kind)
         before = mem.count()

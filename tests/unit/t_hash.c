@@ -103,6 +103,23 @@ test_equal(void **state)
 }
 
 static void
+test_equal_long(void **state)
+{
+	unsigned char a[HASH_EQUAL_MAX + 1], b[HASH_EQUAL_MAX + 1];
+
+	(void)state;
+	memset(a, 's', sizeof(a));
+	memset(b, 's', sizeof(b));
+	assert_true(hash_equal(a, HASH_EQUAL_MAX, b, HASH_EQUAL_MAX));
+	assert_false(hash_equal(a, HASH_EQUAL_MAX + 1, b, HASH_EQUAL_MAX + 1));
+	b[HASH_EQUAL_MAX - 1] = 't';
+	assert_false(hash_equal(a, HASH_EQUAL_MAX, b, HASH_EQUAL_MAX));
+	assert_true(hash_equal(a, HASH_EQUAL_MAX - 1, b, HASH_EQUAL_MAX - 1));
+	/* what is filled up with zero is not equal to zeros */
+	assert_false(hash_equal("", 0, "\0", 1));
+}
+
+static void
 test_wipe(void **state)
 {
 	char secret[32], zero[32] = {0};
@@ -160,6 +177,7 @@ main(void)
 	    cmocka_unit_test(test_million),
 	    cmocka_unit_test(test_splits),
 	    cmocka_unit_test(test_equal),
+	    cmocka_unit_test(test_equal_long),
 	    cmocka_unit_test(test_wipe),
 	};
 
