@@ -26,6 +26,7 @@ struct setup { /* one configuration and what was opened by it */
 
 struct live {
 	char *file;
+	unsigned threads; /* what the command line says in the place of the file; 0: nothing */
 	unsigned limit;
 	struct shared shared;
 	pthread_mutex_t lock;
@@ -47,7 +48,7 @@ setup_free(struct setup **sp)
 }
 
 static enum rc
-setup_open(const char *file, struct shared *shared, struct setup **out, struct err *e)
+setup_open(struct live *l, struct setup **out, struct err *e)
 {
 	struct setup *s = calloc(1, sizeof(*s));
 	struct spool_opt opt;
@@ -56,8 +57,10 @@ setup_open(const char *file, struct shared *shared, struct setup **out, struct e
 	*out = NULL;
 	if (s == NULL)
 		return err_sys(e, "calloc", NULL);
-	if ((rc = conf_load(file, &s->conf, e)) != RC_OK)
+	if ((rc = conf_load(l->file, &s->conf, e)) != RC_OK)
 		goto out;
+	if (l->threads != 0)
+		s->conf->receiver.threads = l->threads;
 	opt = (struct spool_opt){
 	    .path = s->conf->spool.directory,
 	    .min_free = s->conf->spool.min_free,
@@ -74,7 +77,7 @@ out:
 		setup_free(&s);
 		return rc;
 	}
-	receiver_open(&s->receiver, s->conf, s->spool, s->auth, shared);
+	receiver_open(&s->receiver, s->conf, s->spool, s->auth, &l->shared);
 	*out = s;
 	return RC_OK;
 }
@@ -97,7 +100,8 @@ live_open(const char *file, unsigned threads, struct live **out, struct err *e)
 		free(l);
 		return err_set(e, RC_LATER, "no memory");
 	}
-	if ((rc = setup_open(file, &l->shared, &l->now, e)) != RC_OK) {
+	l->threads = threads;
+	if ((rc = setup_open(l, &l->now, e)) != RC_OK) {
 		free(l->file);
 		free(l);
 		return rc;
@@ -105,7 +109,7 @@ live_open(const char *file, unsigned threads, struct live **out, struct err *e)
 	c = l->now->conf;
 	log_open("arken.fcgi", c->log.format, c->log.target);
 	log_level(c->log.level);
-	l->limit = threads != 0 ? threads : (unsigned)c->receiver.threads;
+	l->limit = (unsigned)c->receiver.threads;
 	shared_open(&l->shared, c, l->limit, places(l->limit));
 	(void)pthread_mutex_init(&l->lock, NULL); /* on Linux it does not fail */
 	*out = l;
@@ -172,10 +176,9 @@ live_handle(struct exchange *x, void *arg)
 static void
 tell_unchanged(const struct live *l, const struct conf *old, const struct conf *new)
 {
-	bool threads = new->receiver.threads != old->receiver.threads &&new->receiver.threads !=
-		       l->limit;
-
-	if (threads || new->log.format != old->log.format || new->log.target != old->log.target)
+	if ((new->receiver.threads != old->receiver.threads &&new->receiver.threads !=
+		l->limit) ||
+	    new->log.format != old->log.format || new->log.target != old->log.target)
 		log_put(LOG_WARN,
 		    "threads, log format and log target change with the next start", LOG_END);
 }
@@ -187,7 +190,7 @@ live_reload(void *arg)
 	struct setup *fresh, *old = setup_take(l);
 	struct err e = {0};
 
-	if (setup_open(l->file, &l->shared, &fresh, &e) != RC_OK) {
+	if (setup_open(l, &fresh, &e) != RC_OK) {
 		count_add(spool_counts(old->spool), COUNT_RELOAD_FAILED, 1);
 		log_put(LOG_ERROR, "not reloaded, the old configuration stays", "reason",
 		    e.text, LOG_END);
