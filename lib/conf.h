@@ -104,6 +104,7 @@ struct conf {
 		uint64_t downloads, downloads_per_host, bandwidth;
 		int64_t download_timeout;
 		char *alarm_command; /* path and arguments, a space between them; NULL none */
+		int64_t status_every;
 		int64_t alarm_timeout, target_limit, refused_window, certificate_limit;
 		uint64_t refused_limit;
 	} daemon;

@@ -179,6 +179,10 @@ const struct conf_key conf_keys[] = {
 	.max = "1024G",
 	.help = "Bytes a second that all downloads may take together, shared evenly by those "
 		"that can use it. With 0 there is no limit."},
+    {DAEMON, "status_every", CONF_T_DURATION, IN_CONF(daemon.status_every), .def = "5s",
+	.min = "1s", .max = "1m",
+	.help = "How often status.json is written in the queue's folder while something "
+		"happens; else it is once a minute."},
     {DAEMON, "alarm_command", CONF_T_COMMAND, IN_CONF(daemon.alarm_command),
 	.example = "/usr/local/lib/arkenspool/alarm",
 	.help = "A program that is run once when an alarm begins and once when it ends, and "

@@ -151,6 +151,17 @@ out:
 	return rc;
 }
 
+void
+token_times(int dir, const struct conf_account *a, int64_t *fetched, int64_t *expires)
+{
+	struct kept k;
+	bool good = kept_read(dir, a->name, &k, NULL) == RC_OK;
+
+	*fetched = good ? k.fetched : 0;
+	*expires = good ? k.expires : 0;
+	buf_wipe(&k.token);
+}
+
 enum rc
 token_lock(int dir, const struct conf_account *a, int *lock, struct err *e)
 {

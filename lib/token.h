@@ -31,6 +31,9 @@
 enum rc token_load(int dir, const struct conf_account *a, int64_t now, struct buf *out,
     struct err *e) MUST_CHECK;
 
+/* When the token that is kept was made and ends (wall clock); both 0: there is none. */
+void token_times(int dir, const struct conf_account *a, int64_t *fetched, int64_t *expires);
+
 /*
  * Become the one who asks: *lock is an open, locked file (io_close lets go).  RC_LATER: another
  * program is asking; look again soon.  After this, token_load once more before asking.

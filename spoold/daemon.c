@@ -179,6 +179,7 @@ condemn(struct daemon *d, struct job *job)
 	}
 	count_add(spool_counts(d->spool), COUNT_FAILED, 1);
 	d->in_box[SPOOL_FAILED]++;
+	report_state(d->report, job->name, "failed");
 	count_sub(spool_counts(d->spool), COUNT_WAITING, 1);
 	daemon_note(d, "failed", job->name, "reason", job->retry.reason, NULL, NULL);
 	log_put(LOG_ERROR, "failed", "event", job->name, "reason", job->retry.reason, LOG_END);
@@ -234,6 +235,8 @@ next_wait(const struct daemon *d)
 		next = reconcile_due(d->reconciler);
 	if (notify_due() < next)
 		next = notify_due();
+	if (report_due(d->report) < next)
+		next = report_due(d->report);
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		if (d->grants[i].again != 0 && d->grants[i].again < next)
 			next = d->grants[i].again;
@@ -265,6 +268,7 @@ timers(struct daemon *d)
 	if (now >= purge_next(d))
 		purge_start(d);
 	park_tick(d, now);
+	report_tick(d->report, clk_mono());
 }
 
 /* Asked for another configuration: a mistake in it is said, and changes nothing. */
@@ -422,7 +426,8 @@ open_all(struct daemon *d, struct err *e)
 	gather_watch(d);
 	if ((rc = targets_keep(d->targets, spool_dir(d->spool), clk_mono(), e)) != RC_OK)
 		return rc;
-	if ((rc = alarms_open(d, &d->alarms, e)) != RC_OK)
+	if ((rc = alarms_open(d, &d->alarms, e)) != RC_OK ||
+	    (rc = report_open(d, &d->report, e)) != RC_OK)
 		return rc;
 	/* The credentials may have been changed while nobody looked. */
 	for (size_t i = 0; i < d->conf->naccounts; i++)
@@ -435,6 +440,7 @@ close_all(struct daemon *d)
 {
 	children_free(&d->children);
 	alarms_close(&d->alarms);
+	report_close(&d->report);
 	pool_free(&d->pool);
 	purge_free(d);
 	for (size_t i = 0; d->grants != NULL && i < d->conf->naccounts; i++)
@@ -473,6 +479,7 @@ daemon_run(const struct conf *conf, int stop, struct daemon_reload *r, struct er
 		if (r == NULL || r->fresh == NULL)
 			notify_stopping();
 		wind_up(&d);
+		report_write(d.report, r != NULL && r->fresh != NULL);
 		log_put(LOG_NOTE, "stopped", LOG_END);
 	}
 	close_all(&d);

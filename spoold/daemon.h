@@ -20,6 +20,7 @@
 #include "lane.h"
 #include "pool.h"
 #include "reconcile.h"
+#include "report.h"
 #include "spool.h"
 #include "store.h"
 #include "target.h"
@@ -52,6 +53,7 @@ struct daemon {
 	int64_t next_scan; /* monotonic clock */
 	struct purge *purge;
 	struct alarms *alarms;        /* NULL: none, in tests of other parts */
+	struct report *report;        /* the same */
 	uint64_t in_box[SPOOL_BOXES]; /* at the last scan, moved since; not of done */
 };
 

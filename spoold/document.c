@@ -264,6 +264,7 @@ tell(struct work *w)
 	if (w->pool_rc == RC_OK) {
 		count_add(c, COUNT_DOCUMENTS, 1);
 		count_add(c, COUNT_DOCUMENT_BYTES, m->size);
+		report_document(w);
 	}
 	if (store_where(&at, where, sizeof(where), NULL) != RC_OK)
 		where[0] = '\0';

@@ -168,6 +168,7 @@ take(struct daemon *d, const char *name, int64_t since)
 	rc = spool_take(d->spool, name, &e);
 	if (rc == RC_OK) {
 		count_add(c, COUNT_TAKEN, 1);
+		report_came(d->report, name);
 		daemon_note(d, "taken", name, NULL, NULL, NULL, NULL);
 		if (!adopt(d, name, since, io_exists(spool_retry_dir(d->spool), name)))
 			d->cur_more = true;
@@ -259,8 +260,10 @@ forget_unseen(struct job *job, void *arg)
 {
 	struct daemon *d = arg;
 
-	if (!job->seen && job->work == NULL && job->at != JOBS_NOWHERE)
-		jobs_remove(d->jobs, job);
+	if (job->seen || job->work != NULL || job->at == JOBS_NOWHERE)
+		return;
+	report_state(d->report, job->name, "moved");
+	jobs_remove(d->jobs, job);
 }
 
 static void

@@ -113,6 +113,7 @@ note_wait(struct work *w, int64_t wait, const char *why)
 	if (wait >= 0)
 		clk_span(wait, span);
 	daemon_note(d, "later", job->name, "reason", why, "again_in", span);
+	report_work(w, "waiting");
 	log_put(LOG_NOTE, "later", "event", job->name, "step", r->step, "reason", why,
 	    "again_in", span, LOG_END);
 	work_free(w);
@@ -255,6 +256,7 @@ moved(void *arg)
 	if (w->to == SPOOL_REJECTED)
 		count_add(c, COUNT_IN_REJECTED, 1);
 	daemon_note(d, spool_box_name(w->to), job->name, "reason", w->why, "ms", took);
+	report_work(w, w->pool_rc == RC_OK ? spool_box_name(w->to) : "moved");
 	log_put(w->to == SPOOL_DONE ? LOG_INFO : LOG_WARN, spool_box_name(w->to), "event",
 	    job->name, "reason", w->why, "ms", took, LOG_END);
 	work_free(w);
@@ -303,6 +305,7 @@ block(struct work *w)
 		return false;
 	w->blocked = (struct job_list){NULL, NULL};
 	uncount(w);
+	report_work(w, "waiting");
 	work_free(w);
 	share_join(o, job, &with);
 	return true;
@@ -343,6 +346,7 @@ load(struct work *w)
 		return false;
 	}
 	w->grant = daemon_grant(w->d, parts.account);
+	report_work(w, "working");
 	if (w->rec.source == REC_WEBHOOK) {
 		reconcile_saw(w->d->reconciler, parts.account, w->ev.number);
 		alarms_saw(w->d->alarms, parts.account, w->rec.received);
@@ -384,6 +388,7 @@ not_ours(struct work *w, enum rc rc)
 
 	work_free(w);
 	if (rc == RC_GONE) {
+		report_state(d->report, job->name, "moved");
 		jobs_remove(d->jobs, job);
 		return;
 	}
@@ -441,6 +446,7 @@ work_give_back(struct work *w)
 	if (w->grant != NULL)
 		grant_forget(w->grant, w);
 	uncount(w);
+	report_work(w, "waiting");
 	work_free(w);
 	jobs_wait(d->jobs, job);
 }

@@ -83,13 +83,22 @@ def many():
         c.wait_no_notes()
 
 
+def told_done(c):
+    try:
+        with open(os.path.join(c.spool, "status.json")) as f:
+            return json.load(f)["today"]["done"] == 1
+    except FileNotFoundError:
+        return False
+
+
 def idle():
     """nothing to do: no wake-ups but the timers' own"""
-    with Chain("idle", daemon="rescan = 1h") as c:
+    with Chain("idle", daemon="rescan = 1h\nstatus_every = 1s") as c:
         c.sandbox.emit("Client.Update")
         c.wait_state(done=1)
         c.wait_no_notes()
         c.daemon.wait_said("what=reconciled")  # some time after the start
+        wait_until(lambda: told_done(c), [c.spool], "the last status.json for a minute")
         before = status(c, "voluntary_ctxt_switches")
         c.ctl("ls", "done")
         # a window of some seconds in which nothing happens to the folder that is watched

@@ -183,6 +183,7 @@ alarm_defaults(void **state)
 {
 	(void)state;
 	good(ONE);
+	assert_int_equal(conf->daemon.status_every, 5000);
 	assert_null(conf->daemon.alarm_command);
 	assert_int_equal(conf->daemon.alarm_timeout, 30000);
 	assert_int_equal(conf->daemon.target_limit, 900000);
