@@ -240,6 +240,8 @@ next_wait(const struct daemon *d)
 	for (size_t i = 0; i < d->conf->naccounts; i++)
 		if (d->grants[i].again != 0 && d->grants[i].again < next)
 			next = d->grants[i].again;
+	if (gather_pending(d))
+		return 0;
 	if (next - now > LONGEST)
 		return (int)LONGEST;
 	return next > now ? (int)(next - now) : 0;
@@ -452,6 +454,7 @@ close_all(struct daemon *d)
 	jobs_free(&d->jobs);
 	targets_free(&d->targets);
 	shares_free(&d->shares);
+	gather_free(d);
 	store_close(&d->store);
 	io_close(&d->watch);
 	spool_close(&d->spool);

@@ -25,6 +25,8 @@
 #include "store.h"
 #include "target.h"
 
+struct gather;
+
 struct daemon {
 	const struct conf *conf;
 	struct spool *spool;
@@ -50,7 +52,8 @@ struct daemon {
 	bool cur_more;     /* cur holds events that found no room in memory */
 	bool more;         /* new holds events that found no room in memory */
 	bool stopping;
-	int64_t next_scan; /* monotonic clock */
+	int64_t next_scan;     /* monotonic clock */
+	struct gather *gather; /* found and not taken yet; NULL: nothing */
 	struct purge *purge;
 	struct alarms *alarms;        /* NULL: none, in tests of other parts */
 	struct report *report;        /* the same */

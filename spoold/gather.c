@@ -20,9 +20,17 @@
 #define DUE_LATEST CLK_DAY          /* a due time further off is a clock that jumped */
 #define TAKE_AGAIN (5 * CLK_SECOND) /* after an event could not be taken */
 
+#define PORTION 64 /* events taken before the network is looked at again */
+
 struct found { /* a name in new or cur, and since when */
 	char name[NAME_SIZE];
 	int64_t since;
+};
+
+/* What a scan of new found and is taken portion by portion, the oldest first. */
+struct gather {
+	struct found *f;
+	size_t n, next;
 };
 
 /* The oldest of what was found, at most max: a heap with the youngest on top. */
@@ -240,18 +248,50 @@ look(struct found_list *l)
 	return rc == RC_OK;
 }
 
+void
+gather_free(struct daemon *d)
+{
+	if (d->gather != NULL)
+		free(d->gather->f);
+	free(d->gather);
+	d->gather = NULL;
+}
+
+bool
+gather_pending(const struct daemon *d)
+{
+	return d->gather != NULL;
+}
+
+static void
+take_portion(struct daemon *d)
+{
+	struct gather *g = d->gather;
+
+	for (size_t i = 0; i < PORTION && g->next < g->n; i++, g->next++)
+		take(d, g->f[g->next].name, g->f[g->next].since);
+	sync_cur(d);
+	if (g->next == g->n)
+		gather_free(d);
+}
+
+/* What is found now takes the place of what was left from before: that is found again. */
 static void
 scan_new(struct daemon *d)
 {
 	struct found_list l = {.d = d, .box = SPOOL_NEW};
 
+	gather_free(d);
 	if ((d->more = jobs_room(d->jobs) == 0))
 		return;
 	(void)look(&l);
-	for (size_t i = 0; i < l.n; i++)
-		take(d, l.f[i].name, l.f[i].since);
-	sync_cur(d);
-	d->more = d->more || l.more;
+	d->more = l.more;
+	if (l.n > 0 && (d->gather = calloc(1, sizeof(*d->gather))) != NULL) {
+		*d->gather = (struct gather){.f = l.f, .n = l.n};
+		take_portion(d);
+		return;
+	}
+	d->more = d->more || l.n > 0;
 	free(l.f);
 }
 
@@ -336,6 +376,10 @@ gather_more(struct daemon *d)
 {
 	size_t room = jobs_room(d->jobs), most = room + jobs_count(d->jobs);
 
+	if (gather_pending(d)) {
+		take_portion(d);
+		return;
+	}
 	if ((!d->more && !d->cur_more) || room <= most / 10)
 		return;
 	if (d->cur_more)
@@ -383,7 +427,7 @@ gather_read(struct daemon *d)
 				lost = true;
 			else if (ev->wd == d->watch_ask)
 				asked = true;
-			else if (d->more || jobs_room(d->jobs) == 0)
+			else if (d->more || gather_pending(d) || jobs_room(d->jobs) == 0)
 				d->more = true; /* older ones go first */
 			else if (ev->len > 0 && name_parse(ev->name, &parts)) {
 				take(d, ev->name, clk_wall());

@@ -22,10 +22,18 @@ void gather_watch(struct daemon *d);
  */
 bool gather_read(struct daemon *d);
 
-/* Look through cur and new, forget what is no longer there, set the gauges, sweep. */
+/*
+ * Look through cur and new, forget what is no longer there, set the gauges, sweep.  Of many
+ * events in new only the first are taken at once.
+ */
 void gather_scan(struct daemon *d);
 
-/* After events went out of memory: take more of those that found no room. */
+/* Take more: of those that the last scan found, or after events went out of memory. */
 void gather_more(struct daemon *d);
+
+/* Has the last scan found more than is taken by now?  Then gather_more is to be called soon. */
+bool gather_pending(const struct daemon *d);
+
+void gather_free(struct daemon *d);
 
 #endif

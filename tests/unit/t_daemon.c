@@ -320,6 +320,23 @@ test_oldest_first(void **state)
 	assert_int_equal(box_of(6), SPOOL_NEW);
 }
 
+/* Of many the first go to work before the others are taken. */
+static void
+test_portions(void **state)
+{
+	(void)state;
+	fake_conf.daemon.active_limit = 1000;
+	for (unsigned i = 0; i < 150; i++)
+		lay_new(i);
+	run_once();
+	assert_int_equal(fake_ncalls, 8);
+	for (unsigned i = 0; i < 8; i++)
+		assert_true(called(i));
+	/* One portion by the scan, another one in the only turn of the loop. */
+	for (unsigned i = 0; i < 150; i++)
+		assert_int_equal(box_of(i), i < 128 ? SPOOL_CUR : SPOOL_NEW);
+}
+
 static void
 test_oldest_first_in_cur(void **state)
 {
@@ -373,6 +390,7 @@ main(void)
 	    TEST(test_no_room),
 	    TEST(test_asks),
 	    TEST(test_oldest_first),
+	    TEST(test_portions),
 	    TEST(test_oldest_first_in_cur),
 	    TEST(test_clock_set_back),
 	};
