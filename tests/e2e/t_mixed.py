@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""t_mixed - 2,000 mixed events while everything that may go wrong does so every tenth time.
+"""t_mixed - mixed events while everything that may go wrong does so every tenth time.
 
-Web server, receiver, spool and daemon against a stand-in with every fault that an event has to
-survive.  ARKEN_MIXED_EVENTS and ARKEN_TEST_SEED change the size and the chance.
+Web server, receiver, spool, daemon and a hook against a stand-in with every fault that an event
+has to survive.  ARKEN_MIXED_EVENTS and ARKEN_TEST_SEED change the size (600; make mixed: 2,000)
+and the chance.
 """
 import os
 import random
@@ -11,11 +12,22 @@ import socket
 import sys
 
 import tap
-from chain import Chain, Failure
+from chain import Chain, DAEMON_USER, Failure, wait_until
 
-EVENTS = int(os.environ.get("ARKEN_MIXED_EVENTS", "2000"))
+EVENTS = int(os.environ.get("ARKEN_MIXED_EVENTS", "600"))
 SEED = int(os.environ.get("ARKEN_TEST_SEED", random.SystemRandom().randrange(1 << 31)))
 PATIENCE = 400.0
+
+# Every tenth time it fails before it has an effect, or dies after it.
+HOOK = "#!/bin/sh" + """
+set -eu
+cd {dir}/crm
+chance=$(od -An -N1 -tu1 /dev/urandom)
+[ $chance -ge 13 ] || exit 75
+echo "$ARKEN_EVENT_ID" > "$ARKEN_EVENT"
+echo "$ARKEN_EVENT" >> effects
+[ $chance -lt 243 ] || kill -9 $$
+"""
 
 # Left out: what an event does not have to survive.  Refused credentials (token: deny) wait for
 # a person; a redirect of the API and 4xx are failures; a webhook dropped for good never comes.
@@ -82,6 +94,33 @@ def twenty(c, i):
     c.sandbox.emit("FileStore.Upload", document=uploads[1]["documentHashId"])
 
 
+def hook(c):
+    c.folder("crm", DAEMON_USER)
+    c.configure(account="hook = " + c.write("etc/hook", HOOK.format(dir=c.dir), 0o755))
+
+
+def check_effects(c, events):
+    """At least one for each event that was handed over, and one record of each."""
+    def ends():
+        return [line for line in c.story() if " step=done " in line]
+
+    # an end is told just after the event has moved
+    wait_until(lambda: len(ends()) >= len(events), [c.spool + "/log"], "the ends in the log")
+    tap.same(len(ends()), len(events), "ends, one for each event")
+    with open(c.dir + "/crm/effects") as f:
+        effects = f.read().split()
+    recorded = set(os.listdir(c.dir + "/crm")) - {"effects"}
+    gone = {line.split(" event=")[1].split()[0] for line in ends()
+            if "gone at the vendor" in line or "was deleted before" in line}
+    names = {name_of(e) for e in events}
+    tap.same(sorted(recorded), sorted(names - gone), "effects recorded")
+    tap.same(set(effects), recorded, "effects")
+    tap.note("%d hand-overs for %d events, %d were gone at the vendor" % (
+        len(effects), len(recorded), len(gone)))
+    assert len(gone) < len(events) / 4, len(gone)  # no more than are deleted later
+    assert len(effects) > len(recorded), "the hook never died after its effect"
+
+
 def everything():
     trap = socket.socket()
     trap.bind(("127.0.0.1", 0))
@@ -91,7 +130,9 @@ def everything():
     with Chain("mixed", sandbox=["--seed", str(SEED), "--attempts", "20", "--retry-after", "50",
                                  "--max-events", str(EVENTS + 10)],
                daemon="tries = 200\nretry_min = 100ms\nretry_max = 400ms\nconcurrency = 24\n"
-               "api_timeout = 5s\nstall_timeout = 2s\nrescan = 5s") as c:
+               "api_timeout = 5s\nstall_timeout = 2s\nrescan = 5s", daemon_starts=False) as c:
+        hook(c)
+        c.start_daemon()
         for on, faults in FAULTS.items():
             for f in faults:
                 f = dict(f, on=on, percent=10, times=-1)
@@ -123,6 +164,7 @@ def everything():
         events = c.sandbox.events()
         tap.same({e["state"] for e in events}, {"delivered"}, "as the sender sees it")
         tap.same(sorted(name_of(e) for e in events), c.names("done"), "names")
+        check_effects(c, events)
         documents = 0
         for place, e in {c.place(e): e for e in events}.items():
             c.check_stored(e)
