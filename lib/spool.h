@@ -193,6 +193,9 @@ enum rc spool_reflag(struct spool *sp, enum spool_box box, const struct spool_en
  */
 enum rc spool_sweep(struct spool *sp, int64_t now, unsigned *n, struct err *e) MUST_CHECK;
 
+/* Call fn for each folder of a spool, "." first, with the mode it has to have. */
+void spool_each_folder(void (*fn)(const char *name, mode_t mode, void *), void *arg);
+
 /* "new", "cur", "held", "failed", "done", "rejected". */
 const char *spool_box_name(enum spool_box box);
 bool spool_box_parse(const char *text, enum spool_box *box) MUST_CHECK;

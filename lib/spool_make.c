@@ -56,6 +56,13 @@ static const struct {
     [FOLDER_KEYS] = {"keys", OWN},
 };
 
+void
+spool_each_folder(void (*fn)(const char *, mode_t, void *), void *arg)
+{
+	for (size_t i = 0; i < FOLDERS; i++)
+		fn(folders[i].name, folders[i].mode, arg);
+}
+
 enum fs_kind { FS_TRIED, FS_MEMORY, FS_NETWORK };
 
 static const struct {

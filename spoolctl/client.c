@@ -29,10 +29,26 @@ struct client {
 	const struct conf_account *account;
 	struct counts *counts;
 	struct http *http;
-	int tokens; /* the folder */
+	int tokens;          /* the folder */
+	int64_t certificate; /* of the latest request's host */
 	void (*progress)(uint64_t got, uint64_t all, void *);
 	void *progress_arg;
 };
+
+static void
+take_certificate(const char *host, int64_t ends, void *arg)
+{
+	struct client *cl = arg;
+
+	(void)host;
+	cl->certificate = ends;
+}
+
+int64_t
+client_certificate(const struct client *cl)
+{
+	return cl->certificate;
+}
 
 enum rc
 client_open(const struct conf *c, const struct conf_account *a, struct counts *counts,
@@ -57,7 +73,9 @@ client_open(const struct conf *c, const struct conf_account *a, struct counts *c
 		rc = RC_CONFIG; /* of a call it would mean that the object is gone */
 	if (rc == RC_OK)
 		rc = http_new("spoolctl/" PACKAGE_VERSION, &cl->http, e);
-	if (rc != RC_OK)
+	if (rc == RC_OK)
+		http_on_certificate(cl->http, take_certificate, cl);
+	else
 		client_close(&cl);
 	*out = cl;
 	return rc;
@@ -118,6 +136,7 @@ exchange(
 
 	memset(ans, 0, sizeof(*ans));
 	ans->http.body = "";
+	cl->certificate = 0;
 	if ((rc = http_start(cl->http, rq, answered, &u, &u.call, e)) != RC_OK)
 		return rc;
 	while (!u.done) {

@@ -66,6 +66,12 @@ enum rc client_call(struct client *cl, const struct http_request *rq, struct cli
 enum rc client_run(struct client *cl, const struct http_request *rq, struct client_answer *ans,
     struct err *e) MUST_CHECK;
 
+/*
+ * When the certificate of the latest request's host ends, wall clock; 0: not known, for it was
+ * a connection that had been open.
+ */
+int64_t client_certificate(const struct client *cl);
+
 void client_answer_free(struct client_answer *ans);
 
 /*

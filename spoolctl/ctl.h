@@ -60,6 +60,7 @@ int cmd_flush(struct ctl *c, int argc, char **argv);
 int cmd_purge(struct ctl *c, int argc, char **argv);
 int cmd_make_spool(struct ctl *c, int argc, char **argv);
 int cmd_clear_mark(struct ctl *c, int argc, char **argv);
+int cmd_check(struct ctl *c, int argc, char **argv);
 int cmd_subscribe(struct ctl *c, int argc, char **argv);
 int cmd_subscription(struct ctl *c, int argc, char **argv);
 int cmd_unsubscribe(struct ctl *c, int argc, char **argv);

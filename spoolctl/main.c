@@ -97,6 +97,17 @@ static const struct command commands[] = {
 	"somebody who may read the spool and that file.\n\n" ID_HELP
 	"\n  example: spoolctl replay 0b0f6a2e | sh\n",
 	cmd_replay},
+    {"check", "[--online] [--hook] [--receiver USER] [--json]",
+	"look for what is wrong with the installation",
+	"Configuration, owners and modes, secrets, room, and whether spoold runs.  With\n"
+	"--online also the API, its token and account, certificates, clock, issuer, and the\n"
+	"account's public_url.  With --hook each hook is run with an event that was never\n"
+	"sent, and with ARKEN_TEST=1.  USER is who runs arken.fcgi, if not arken-fcgi.  Each\n"
+	"line is ok, a warning or a failure, with what to do; with --json it is one line of\n"
+	"JSON.  The exit status is 78 after a failure, 0 after warnings.  As root it sees "
+	"most.\n"
+	"\n  example: spoolctl check --online\n",
+	cmd_check},
     {"subscribe",
 	"[--account NAME] [--url URL] [--secret | --openid] [--new-secret] [--replace] [--yes] "
 	"[--dry-run] [--json]",

@@ -23,7 +23,7 @@ LEVELS = [
     {"conf", "event", "rec", "count", "keyfile"},
     {"retry", "evlog", "pause", "spool", "guard"},
     {"setup", "intake", "http", "store"},
-    {"token", "api", "feed", "verdict"},
+    {"token", "api", "discovery", "feed", "verdict"},
 ]
 # files that belong to the module of another name
 PARTS = {"conf_keys": "conf", "conf_print": "conf", "conf_read": "conf", "conf_value": "conf",
