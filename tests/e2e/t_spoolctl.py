@@ -1045,7 +1045,7 @@ def completion_completes():
             return p.stdout.split()
 
         same(complete("exp"), ["explain"])
-        same(complete("-s", "/x", "re"), ["retry", "release", "resume"])
+        same(complete("-s", "/x", "res"), ["resume"])
         same(complete("ls", "fa"), ["failed"])
         same(complete("ls", "--js"), ["--json"])
         same(complete("retry", "AL"), ["ALL"])
