@@ -322,6 +322,20 @@ event_key(const struct event *ev, const char *body, size_t n, int64_t now, char 
 	return RC_OK;
 }
 
+enum rc
+event_ids_digest(
+    const struct event *ev, const char *salt, char *out, size_t size, struct err *e)
+{
+	char text[EVENT_SALT + 3 * NAME_HASH + 4], digest[HASH_HEX];
+	int n = snprintf(text, sizeof(text), "%.*s\n%s\n%s\n%s", EVENT_SALT, salt,
+	    ev->client_hash, ev->document_hash, ev->user_hash);
+	enum rc rc = hash_sha256(text, (size_t)n, digest, e);
+
+	if (rc == RC_OK)
+		(void)snprintf(out, size, "%.*s.%s", EVENT_SALT, salt, digest);
+	return rc;
+}
+
 void
 event_arrival_key(int64_t now, char out[NAME_KEY])
 {

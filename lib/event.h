@@ -49,6 +49,14 @@ void event_free(struct event *ev);
 enum rc event_key(const struct event *ev, const char *body, size_t n, int64_t now,
     char out[NAME_KEY], struct err *e) MUST_CHECK;
 
+/*
+ * What remains of the ids of an erased event: "SALT.DIGEST", from which nobody can tell them,
+ * but with which they can be compared.  salt: 16 digits; what follows them is not looked at.
+ */
+#define EVENT_SALT 16
+enum rc event_ids_digest(
+    const struct event *ev, const char *salt, char *out, size_t size, struct err *e) MUST_CHECK;
+
 /* A key that never repeats, "t-<time>-<random>". */
 void event_arrival_key(int64_t now, char out[NAME_KEY]);
 

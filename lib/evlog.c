@@ -290,6 +290,90 @@ evlog_story(
 	return rc;
 }
 
+/* May the value of this key stay when its event is erased? */
+static bool
+is_harmless(const char *key, size_t n)
+{
+	static const char *const keys[] = {"time", "step", "event", "by", "from", "source",
+	    "auth", "bytes", "ms", "status", "verdict", "again_in", "tries", "operator", "uid",
+	    "events", "fresh"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strlen(keys[i]) == n && strncmp(key, keys[i], n) == 0)
+			return true;
+	return false;
+}
+
+/* In place, length and quotes kept; false: nothing had to be changed. */
+static bool
+redact_line(char *line)
+{
+	bool changed = false;
+
+	for (char *p = line; *p != '\0' && *p != '\n';) {
+		char *value = p + strcspn(p, "= \n"), *end = p + (pair_end(p) - p);
+		bool keep = *value != '=' || is_harmless(p, (size_t)(value - p));
+
+		for (char *q = value + 1; !keep && q < end; q++) {
+			if (*q == 'x' || (*q == '"' && (q == value + 1 || q + 1 == end)))
+				continue;
+			*q = 'x';
+			changed = true;
+		}
+		p = end + (*end == ' ');
+	}
+	return changed;
+}
+
+static enum rc
+redact_day(int dir, const char *day, bool (*is_of)(const char *line, void *), void *arg,
+    uint64_t *lines, struct err *e)
+{
+	int fd = openat(dir, day, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	char line[EVLOG_LINE];
+	enum rc rc = RC_OK;
+	off_t at = 0;
+	FILE *f;
+
+	if (fd < 0)
+		return errno == ENOENT ? RC_OK : err_sys(e, "openat", day);
+	if ((f = fdopen(fd, "r")) == NULL) {
+		rc = err_sys(e, "fdopen", day);
+		io_close(&fd);
+		return rc;
+	}
+	while (rc == RC_OK && fgets(line, sizeof(line), f) != NULL) {
+		size_t n = strlen(line);
+
+		if (is_of(line, arg) && redact_line(line)) {
+			if (pwrite(fd, line, n, at) != (ssize_t)n)
+				rc = err_sys(e, "pwrite", day);
+			(*lines)++;
+		}
+		at += (off_t)n;
+	}
+	if (rc == RC_OK && (ferror(f) != 0 || fdatasync(fd) != 0))
+		rc = err_sys(e, "read and sync", day);
+	(void)fclose(f);
+	return rc;
+}
+
+enum rc
+evlog_redact(
+    int dir, bool (*is_of)(const char *line, void *), void *arg, uint64_t *lines, struct err *e)
+{
+	char(*days)[11];
+	enum rc rc;
+	size_t n;
+
+	if ((rc = list_days(dir, &days, &n, e)) != RC_OK)
+		return rc;
+	for (size_t i = 0; i < n && rc == RC_OK; i++)
+		rc = redact_day(dir, days[i], is_of, arg, lines, e);
+	free(days);
+	return rc;
+}
+
 enum rc
 evlog_purge(int dir, int64_t before, struct err *e)
 {

@@ -33,6 +33,14 @@ enum rc evlog_story(int dir, const char *name, bool (*fn)(const char *line, void
 /* The value of a key in a line, unquoted; false, and out empty: not in it, or no room. */
 bool evlog_value(const char *line, const char *key, char *out, unsigned size) MUST_CHECK;
 
+/*
+ * Overwrite, in each line that is_of says yes to, every value that may tell whom it is about
+ * with x, in its place, so that whoever appends meanwhile is not disturbed: all but a list of
+ * keys that tell what was done.  *lines grows by the lines changed.
+ */
+enum rc evlog_redact(int dir, bool (*is_of)(const char *line, void *), void *arg,
+    uint64_t *lines, struct err *e) MUST_CHECK;
+
 /* Remove the files of days before this time. */
 enum rc evlog_purge(int dir, int64_t before, struct err *e) MUST_CHECK;
 

@@ -339,6 +339,20 @@ same_object(const struct event *a, const struct event *b)
 	       str_eq(a->document_hash, b->document_hash) && str_eq(a->user_hash, b->user_hash);
 }
 
+/* The same for an event that was erased: only a digest of its ids is left. */
+static bool
+is_erased_entry(const struct feed_pass *p, const struct rec *r, const struct entry *en)
+{
+	char ids[REC_ERASED];
+
+	if (event_ids_digest(&en->ev, r->erased_ids, ids, sizeof(ids), NULL) != RC_OK ||
+	    !str_eq(ids, r->erased_ids))
+		return false;
+	if (r->event_time > 0)
+		return r->event_time == en->time;
+	return r->received >= en->time - NEAR && r->received <= en->time + p->grace + NEAR;
+}
+
 /* Is the event in the file the entry's?  By its time where it says one, else by its arrival. */
 static bool
 is_entry(const struct feed_pass *p, const struct rec *r, const struct event *ev,
@@ -346,6 +360,8 @@ is_entry(const struct feed_pass *p, const struct rec *r, const struct event *ev,
 {
 	int64_t time;
 
+	if (r->erased != 0)
+		return is_erased_entry(p, r, en);
 	if (!same_object(ev, &en->ev))
 		return false;
 	if (clk_parse(ev->time, &time) && time > 0)
@@ -376,9 +392,10 @@ match_content(struct page *pg, const struct spool_entry *se, const struct name *
 	if (!kind_is_sought(pg, parts) || was_used(pg->pass, se->name) ||
 	    spool_peek(pg->pass->spool, pg->box, se->name, &it, NULL) != RC_OK)
 		return;
-	if (spool_read(&it, &b, &r, NULL) != RC_OK ||
-	    json_parse(r.body, r.body_len, &doc, NULL) != RC_OK ||
-	    event_read(doc, &ev, NULL) != RC_OK)
+	if (spool_read(&it, &b, &r, NULL) != RC_OK)
+		goto out;
+	if (r.erased == 0 && (json_parse(r.body, r.body_len, &doc, NULL) != RC_OK ||
+				 event_read(doc, &ev, NULL) != RC_OK))
 		goto out;
 	for (size_t i = 0; i < pg->n; i++) {
 		struct entry *en = &pg->at[i];

@@ -85,6 +85,13 @@ rec_write(struct buf *out, struct rec *r, struct err *e)
 	field(out, "Arken-Auth", r->auth);
 	field(out, "Arken-Remote", r->remote);
 	buf_fmt(out, "Arken-SHA256: %s\n", r->sha256);
+	if (r->erased != 0) {
+		clk_rfc3339(r->erased, stamp);
+		buf_fmt(out, "Arken-Erased: %s\n", stamp);
+		field(out, "Arken-Erased-Ids", r->erased_ids);
+		clk_rfc3339(r->event_time, stamp);
+		buf_fmt(out, "Arken-Erased-Event: %s\n", stamp);
+	}
 	buf_fmt(out, "Content-Length: %zu\n\n", r->body_len);
 	return buf_state(out, e);
 }
@@ -95,6 +102,7 @@ struct head {
 	char length[24];
 	char received[CLK_TEXT];
 	char source[16];
+	char erased[CLK_TEXT], event_time[CLK_TEXT];
 	unsigned seen; /* one bit a wanted field */
 };
 
@@ -104,7 +112,8 @@ struct wanted {
 	size_t size;
 };
 
-#define WANTED 10
+#define NEEDED 10 /* the first of those wanted */
+#define WANTED 13
 
 static void
 want(struct wanted w[WANTED], struct rec *r, struct head *h)
@@ -119,6 +128,9 @@ want(struct wanted w[WANTED], struct rec *r, struct head *h)
 	w[7] = (struct wanted){"Arken-SHA256", r->sha256, sizeof(r->sha256)};
 	w[8] = (struct wanted){"Subject", r->subject, sizeof(r->subject)};
 	w[9] = (struct wanted){"Content-Length", h->length, sizeof(h->length)};
+	w[10] = (struct wanted){"Arken-Erased", h->erased, sizeof(h->erased)};
+	w[11] = (struct wanted){"Arken-Erased-Ids", r->erased_ids, sizeof(r->erased_ids)};
+	w[12] = (struct wanted){"Arken-Erased-Event", h->event_time, sizeof(h->event_time)};
 }
 
 /* One "Name: value" line without its newline.  Fields nobody asked for are skipped. */
@@ -175,7 +187,7 @@ check_fields(const struct wanted w[WANTED], const struct head *h, struct err *e)
 {
 	if (h->seen & 1u && !str_eq(h->version, "1"))
 		return err_set(e, RC_BAD, "format version %s is not known here", h->version);
-	for (unsigned i = 0; i < WANTED; i++)
+	for (unsigned i = 0; i < NEEDED; i++)
 		if (!(h->seen & 1u << i))
 			return err_set(e, RC_BAD, "header field %s is missing", w[i].name);
 	return RC_OK;
@@ -196,6 +208,9 @@ read_head(const char *p, size_t n, struct rec *out, size_t *body, uint64_t *len,
 		return rc;
 	if (!clk_parse(h.received, &out->received))
 		return err_set(e, RC_BAD, "Arken-Received is not a time");
+	if ((h.erased[0] != '\0' && !clk_parse(h.erased, &out->erased)) ||
+	    (h.event_time[0] != '\0' && !clk_parse(h.event_time, &out->event_time)))
+		return err_set(e, RC_BAD, "Arken-Erased is not a time");
 	if (!source_parse(h.source, &out->source))
 		return err_set(e, RC_BAD, "Arken-Source is not known");
 	if (!str_u64(h.length, 0, SIZE_MAX, len))

@@ -22,6 +22,8 @@
 #define REC_HEAD_MAX 16384 /* a header is never longer */
 #define REC_VALUE 256      /* a value with its NUL, before escaping */
 
+#define REC_ERASED 82 /* a salt of 16 digits, a dot, a digest, and a NUL */
+
 enum rec_source { REC_WEBHOOK, REC_RECONCILE, REC_OPERATOR };
 
 struct rec {
@@ -33,6 +35,10 @@ struct rec {
 	char remote[REC_VALUE]; /* the peer's address as the web server gave it */
 	char subject[REC_VALUE];
 	char sha256[HASH_HEX];
+	int64_t erased; /* when body, subject and object ids were taken out of it; 0: not */
+	/* Of an erased one, so that the vendor's feed finds it known; "" and 0: not known. */
+	char erased_ids[REC_ERASED]; /* event_ids_digest */
+	int64_t event_time;          /* when the vendor says that it happened */
 	const char *body; /* borrowed: rec_write reads it, rec_parse points into its input */
 	size_t body_len;
 };

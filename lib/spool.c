@@ -281,9 +281,9 @@ confirm_duplicate(struct spool *sp, enum spool_box to, const char *name, struct 
 	return err_set(e, RC_LATER, "the event is being moved");
 }
 
-/* Write the record to a new file in tmp, synced and closed.  On failure nothing stays. */
-static enum rc
-write_tmp(int tmp, const char *file, const struct buf *head, const struct rec *r, struct err *e)
+enum rc
+spool_write_tmp(
+    int tmp, const char *file, const struct buf *head, const struct rec *r, struct err *e)
 {
 	enum rc rc;
 	int fd;
@@ -311,7 +311,7 @@ commit(struct spool *sp, enum spool_box to, const struct buf *head, const struct
 	clk_random(random, sizeof(random));
 	str_hex(hex, random, sizeof(random));
 	(void)snprintf(file, sizeof(file), "%.*s.%s", NAME_SIZE - 1, r->name, hex);
-	if ((rc = write_tmp(tmp, file, head, r, e)) != RC_OK)
+	if ((rc = spool_write_tmp(tmp, file, head, r, e)) != RC_OK)
 		return rc;
 	rc = io_move(tmp, file, sp->dir[boxes[to].folder], r->name, e);
 	if (rc != RC_OK) {

@@ -126,6 +126,8 @@ enum rc spool_put(struct spool *sp, enum spool_box to, struct rec *r, struct err
  * pid. */
 enum rc spool_lock_daemon(struct spool *sp, struct err *e) MUST_CHECK;
 
+bool spool_is_daemon(const struct spool *sp) MUST_CHECK;
+
 /*
  * After a start, before anything else: sync every folder, resolve names in two boxes, put
  * foreign flags back, sweep tmp.  Needs the daemon's lock.
@@ -164,6 +166,13 @@ enum rc spool_read_head(
  */
 enum rc spool_move(
     struct spool *sp, struct spool_item *it, enum spool_box to, struct err *e) MUST_CHECK;
+
+/*
+ * Put r, of the same name, in the place of a locked event in SPOOL_DONE, durably: at no moment
+ * is the name not there.  What was there before is lost, and it is the caller's last use of it.
+ */
+enum rc spool_erase(
+    struct spool *sp, const struct spool_item *it, struct rec *r, struct err *e) MUST_CHECK;
 
 /* Remove a locked event for good (retention). */
 enum rc spool_remove(struct spool *sp, struct spool_item *it, struct err *e) MUST_CHECK;

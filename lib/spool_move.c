@@ -78,6 +78,12 @@ spool_lock_daemon(struct spool *sp, struct err *e)
 	return rc;
 }
 
+bool
+spool_is_daemon(const struct spool *sp)
+{
+	return sp->lock >= 0;
+}
+
 enum rc
 spool_sync(struct spool *sp, enum spool_box box, struct err *e)
 {
@@ -265,6 +271,37 @@ spool_move(struct spool *sp, struct spool_item *it, enum spool_box to, struct er
 		return rc;
 	it->box = to;
 	return spool_sync_box(sp, to, e);
+}
+
+/*
+ * The one rename that replaces.  It is no removal: the name stays, and with it all that the
+ * name is for, which is to recognise repeats (docs/spool.md, Erasure).
+ */
+enum rc
+spool_erase(struct spool *sp, const struct spool_item *it, struct rec *r, struct err *e)
+{
+	struct buf head = BUF_INIT(REC_HEAD_MAX);
+	char file[SPOOL_FILE], tmp[SPOOL_FILE + 24], hex[17];
+	unsigned char random[8];
+	enum rc rc;
+
+	if (it->box != SPOOL_DONE || !str_eq(it->name, r->name))
+		return err_set(e, RC_BAD, "only what is done can be erased");
+	clk_random(random, sizeof(random));
+	str_hex(hex, random, sizeof(random));
+	(void)snprintf(tmp, sizeof(tmp), "%s.%s", it->name, hex);
+	spool_box_file(SPOOL_DONE, it->name, file);
+	if ((rc = rec_write(&head, r, e)) == RC_OK)
+		rc = spool_write_tmp(sp->dir[FOLDER_DONE_TMP], tmp, &head, r, e);
+	buf_free(&head);
+	if (rc != RC_OK)
+		return rc;
+	if (renameat(sp->dir[FOLDER_DONE_TMP], tmp, box_dir(sp, SPOOL_DONE), file) != 0) {
+		rc = err_sys(e, "renameat", file);
+		(void)io_unlink(sp->dir[FOLDER_DONE_TMP], tmp, NULL);
+		return rc;
+	}
+	return spool_sync_box(sp, SPOOL_DONE, e);
 }
 
 enum rc

@@ -63,6 +63,10 @@ enum rc spool_open_folders(int root, int dir[FOLDERS], struct err *e) MUST_CHECK
 /* RC_CONFIG: a file system that cannot keep the promise and is not in allow. */
 enum rc spool_check_fs(int root, const char *path, const char *allow, struct err *e) MUST_CHECK;
 
+/* Write the record to a new file in tmp, synced and closed.  On failure nothing stays. */
+enum rc spool_write_tmp(int tmp, const char *file, const struct buf *head, const struct rec *r,
+    struct err *e) MUST_CHECK;
+
 /* Sync the folder of a box; a failure sets the mark that stops acceptance. */
 enum rc spool_sync_box(struct spool *sp, enum spool_box box, struct err *e) MUST_CHECK;
 

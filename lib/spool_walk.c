@@ -139,7 +139,8 @@ spool_sweep(struct spool *sp, int64_t now, unsigned *n, struct err *e)
 		bool hidden;
 		const char *name;
 	} t[] = {{FOLDER_TMP, false, "tmp"}, {FOLDER_REJECTED_TMP, false, "rejected/tmp"},
-	    {FOLDER_RETRY, true, "retry"}, {FOLDER_KEYS, true, "keys"}};
+	    {FOLDER_DONE_TMP, false, "done/tmp"}, {FOLDER_RETRY, true, "retry"},
+	    {FOLDER_KEYS, true, "keys"}};
 
 	*n = 0;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {

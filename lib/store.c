@@ -167,6 +167,117 @@ store_close(struct store **st)
 }
 
 enum rc
+store_join(const char *path, struct store **out, struct err *e)
+{
+	struct store *st = calloc(1, sizeof(*st));
+	enum rc rc;
+
+	*out = NULL;
+	if (st == NULL)
+		return err_set(e, RC_LATER, "no memory");
+	st->root = st->tmp = -1;
+	if ((rc = io_open_dir(AT_FDCWD, path, &st->root, e)) == RC_OK)
+		rc = io_open_dir(st->root, ".tmp", &st->tmp, e);
+	if (rc != RC_OK) {
+		err_prefix(e, "store %.150s", path);
+		store_close(&st);
+	}
+	*out = st;
+	return rc;
+}
+
+struct walk {
+	bool (*fn)(const struct store_object *, void *);
+	void *arg;
+	struct store_object o;
+	unsigned level; /* 0 accounts, 1 categories, 2 objects */
+	bool stop;
+};
+
+/* One level down; what is no folder, or not named by us, is none of ours. */
+static enum rc
+walk_name(int dir, const char *name, void *arg, struct err *e)
+{
+	struct walk *w = arg;
+	char *const at[] = {w->o.account, w->o.category, w->o.folder};
+	const size_t size[] = {NAME_ACCOUNT, NAME_WORD, NAME_FOLDER};
+	enum rc rc;
+	int fd;
+
+	if (w->stop || name[0] == '.' || !str_copy(at[w->level], size[w->level], name) ||
+	    io_open_dir(dir, name, &fd, NULL) != RC_OK)
+		return RC_OK;
+	if (w->level < 2) {
+		w->level++;
+		rc = each_name(fd, walk_name, w, e);
+		w->level--;
+	} else {
+		w->o.dir = fd;
+		w->stop = !w->fn(&w->o, w->arg);
+		rc = RC_OK;
+	}
+	io_close(&fd);
+	return rc;
+}
+
+enum rc
+store_walk(
+    struct store *st, bool (*fn)(const struct store_object *, void *), void *arg, struct err *e)
+{
+	struct walk w = {.fn = fn, .arg = arg};
+
+	return each_name(st->root, walk_name, &w, e);
+}
+
+/* Remove a file and count it; a folder (versions) with all that is in it. */
+static enum rc
+erase_name(int dir, const char *name, void *arg, struct err *e)
+{
+	struct store_erased *n = arg;
+	struct stat st;
+	enum rc rc;
+	int fd;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? RC_OK : err_sys(e, "fstatat", name);
+	if (!S_ISDIR(st.st_mode)) {
+		if ((rc = remove_name(dir, name, NULL, e)) == RC_OK) {
+			n->files++;
+			n->bytes += (uint64_t)st.st_size;
+		}
+		return rc;
+	}
+	if ((rc = io_open_dir(dir, name, &fd, e)) != RC_OK)
+		return rc;
+	rc = each_name(fd, erase_name, n, e);
+	io_close(&fd);
+	if (rc == RC_OK && unlinkat(dir, name, AT_REMOVEDIR) != 0)
+		rc = err_sys(e, "unlinkat", name);
+	return rc;
+}
+
+enum rc
+store_erase(
+    struct store *st, const struct store_object *o, struct store_erased *n, struct err *e)
+{
+	int account = -1, category = -1;
+	enum rc rc;
+
+	if ((rc = io_open_dir(st->root, o->account, &account, e)) == RC_OK &&
+	    (rc = io_open_dir(account, o->category, &category, e)) == RC_OK) {
+		if (!io_exists(category, o->folder))
+			rc = err_set(e, RC_GONE, "it is not there");
+		else if ((rc = erase_name(category, o->folder, n, e)) == RC_OK) {
+			n->objects++;
+			rc = io_sync_dir(category, e);
+		}
+	}
+	io_close(&account);
+	io_close(&category);
+	return rc;
+}
+
+enum rc
 store_where(const struct store_place *at, char *out, size_t size, struct err *e)
 {
 	char folder[NAME_FOLDER];

@@ -63,6 +63,26 @@ struct store_meta {
 enum rc store_open(const char *path, struct store **st, struct err *e) MUST_CHECK;
 void store_close(struct store **st);
 
+/* The store beside a running daemon: nothing is made, and what is on its way is left alone. */
+enum rc store_join(const char *path, struct store **st, struct err *e) MUST_CHECK;
+
+struct store_object { /* a folder found in the store */
+	char account[NAME_ACCOUNT], category[NAME_WORD], folder[NAME_FOLDER];
+	int dir; /* borrowed, for the call only */
+};
+
+/* Call fn for each object, in no particular order, until it returns false. */
+enum rc store_walk(struct store *st, bool (*fn)(const struct store_object *, void *), void *arg,
+    struct err *e) MUST_CHECK;
+
+struct store_erased { /* how much was removed */
+	uint64_t objects, files, bytes;
+};
+
+/* Remove an object whole, tombstone and versions too; added to n.  RC_GONE: it is not there. */
+enum rc store_erase(struct store *st, const struct store_object *o, struct store_erased *n,
+    struct err *e) MUST_CHECK;
+
 /* Keep a record verbatim.  RC_GONE: the object has a tombstone, nothing was written. */
 enum rc store_record(struct store *st, const struct store_place *at, const char *body, size_t n,
     struct err *e) MUST_CHECK;

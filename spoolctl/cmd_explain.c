@@ -53,6 +53,7 @@ static const struct {
     {"reread", "an operator had it read again, and the events in it were taken"},
     {"held", "an operator set it aside"},
     {"released", "an operator released it into the queue"},
+    {"erased", "an operator erased it: what it said is gone"},
     {"dropped", "an operator gave it up"},
     {"drop-undone", "giving it up did not succeed"},
 };
@@ -180,6 +181,10 @@ print_origin(const struct ctl *c, const struct view *v)
 	out_plain();
 	(void)printf("\n  event     %s\n  about     ", v->name);
 	(void)out_str(v->readable ? v->rec.subject : "(its header cannot be read)");
+	if (v->readable && v->rec.erased != 0) {
+		(void)printf("\n  erased    ");
+		print_time(c, v->rec.erased);
+	}
 	(void)printf("\n  received  ");
 	print_time(c, view_received(v));
 	(void)printf("\n");

@@ -73,6 +73,9 @@ check(struct ctl *c, struct replay *r)
 		return ctl_fail(err_exit(rc), "%s", e.text);
 	if (!v.readable)
 		return ctl_fail(EX_DATAERR, "the event is damaged: %s", v.why.text);
+	if (v.rec.erased != 0)
+		return ctl_fail(
+		    EX_DATAERR, "the event was erased: there is nothing to deliver");
 	r->account = name_parse(r->name, &parts) ? conf_account(c->conf, parts.account) : NULL;
 	if (r->account == NULL)
 		return ctl_fail(EX_CONFIG,

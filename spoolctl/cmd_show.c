@@ -99,6 +99,10 @@ print_event(const struct buf *b, const struct rec *r, enum how how)
 	head = head_length(buf_text(b), b->n);
 	print_header(buf_text(b), head);
 	(void)printf("\n");
+	if (r->erased != 0) {
+		(void)printf("(erased: there is no body any more)\n");
+		return EX_OK;
+	}
 	print_body(r->body, r->body_len);
 	return EX_OK;
 }

@@ -68,6 +68,7 @@ int cmd_targets(struct ctl *c, int argc, char **argv);
 int cmd_pause(struct ctl *c, int argc, char **argv);
 int cmd_resume(struct ctl *c, int argc, char **argv);
 int cmd_replay(struct ctl *c, int argc, char **argv);
+int cmd_erase(struct ctl *c, int argc, char **argv);
 int cmd_reconcile(struct ctl *c, int argc, char **argv);
 
 /* The table of all commands, in the order of the help. */

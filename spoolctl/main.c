@@ -76,6 +76,16 @@ static const struct command commands[] = {
 	"Without --older what is older than retention; spoold does the same every hour.\n\n"
 	"  example: spoolctl purge --older 60d --dry-run\n",
 	cmd_purge},
+    {"erase", "--client HASH [--account NAME] [--dry-run] [--yes] [--json]",
+	"take everything about a client out of spool, store and log",
+	"Each event about the client or a document of the client's is replaced, under its\n"
+	"name in done, by one that says nothing but that it was erased, so that a repeat is\n"
+	"known until retention ends; records, documents and versions are removed, and the\n"
+	"lines of the spool's log lose what they tell.  What goes is shown and asked about;\n"
+	"--yes (-y) does not ask, --dry-run (-n) only shows.  A receipt without personal data\n"
+	"is printed and kept.  Interrupted, the same command does the rest.\n\n"
+	"  example: spoolctl erase --client 8KqWbT2mNcR5vYxZ0aLdPf --dry-run\n",
+	cmd_erase},
     {"targets", "[--json]", "what is left alone because it is down or paused, and why",
 	"A target is what events need from outside: the API, its token, the hook or the\n"
 	"forward of an account, the host of documents.  Their events wait uncounted.\n\n"

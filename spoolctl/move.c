@@ -60,8 +60,8 @@ tell_after(struct ctl *c, const struct move *m, const struct spool_item *it,
 }
 
 /* The gauges that the receiver's limits look at; the daemon sets them right at each scan. */
-static void
-count_move(struct ctl *c, enum spool_box from, enum spool_box to)
+void
+move_count(struct ctl *c, enum spool_box from, enum spool_box to)
 {
 	struct counts *cs = spool_counts(c->spool);
 
@@ -139,7 +139,7 @@ carry_out(struct ctl *c, struct spool_item *it, const struct move *m, struct err
 	if (rc != RC_OK)
 		return rc;
 	if (rule->todo == TODO_MOVE)
-		count_move(c, from, rule->to);
+		move_count(c, from, rule->to);
 	if (rule->to != SPOOL_DONE)
 		tell_after(c, m, it, from, &was);
 	return RC_OK;

@@ -48,6 +48,9 @@ struct move {
  */
 int move_all(struct ctl *c, const struct picks *ps, const struct move *m);
 
+/* The gauges of the receiver's limits, after an event went from one box to another. */
+void move_count(struct ctl *c, enum spool_box from, enum spool_box to);
+
 /*
  * The whole of a command: options, which events (IDs, - for standard input, ALL, or filters),
  * how many they are, and what becomes of each.  For ALL and filters a person at a terminal is

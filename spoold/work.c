@@ -329,6 +329,10 @@ load(struct work *w)
 			work_wait(w, DISK_WAIT, text);
 		return false;
 	}
+	if (w->rec.erased != 0) {
+		work_finish(w, SPOOL_DONE, "it was erased");
+		return false;
+	}
 	rc = json_parse(w->rec.body, w->rec.body_len, &doc, &e);
 	if (rc == RC_OK && (rc = event_read(doc, &w->ev, &e)) == RC_OK)
 		api_read_object(w->d->conf, doc, &w->ev);

@@ -19,6 +19,7 @@ Steps and the function each stands for:
     cursync         spool_sync
     open, flock,    spool_lock                      (io_open, io_lock, fstatat)
     verify
+    replace         spool_erase                     (renameat over the name in done)
     effect          the daemon's work: record, document, hand over
     move, movesync  spool_move                      (io_move, spool_sync_box)
     crash           spool_recover, then the daemon alone
@@ -34,6 +35,7 @@ NEW, CUR, HELD, FAILED, DONE = range(5)
 BOX = ("new", "cur", "held", "failed", "done")
 NOWHERE = -1  # tmp, or removed
 WHO = 10  # where a frozen world has its actors
+ERASED = 99  # the copy that says nothing
 CHASE = 3  # spool.c has 8: a longer chase only repeats itself
 
 
@@ -317,7 +319,36 @@ def operator(w, me, opt, pc, loc):
     return "end", ()
 
 
-KINDS = {"receiver": receiver, "taker": taker, "worker": worker, "operator": operator}
+def eraser(w, me, opt, pc, loc):
+    """spoolctl erase: lock, spool_move to done, lock there, spool_erase; it removes no name."""
+    src = opt["from"]
+    if pc == "start":
+        pc = "open"
+    if pc in ("open", "flock", "verify"):
+        pc, loc = lock(w, me, pc, loc, src)
+        if pc == "locked":
+            return ("replace" if src == DONE else "move"), loc
+        return pc, loc
+    if pc == "move":
+        return ("movesync", loc) if w.rename(src, DONE) == "ok" else ("end", ())
+    if pc == "movesync":
+        w.sync(DONE)
+        return "replace", loc
+    if pc == "replace":
+        if opt["planted"] == "erasure removes and puts":
+            w.change(w.box[DONE], DONE, NOWHERE)
+            return "put", loc
+        pc = "put"
+    if pc == "put":
+        w.change(ERASED, NOWHERE, DONE)
+        return "erasesync", ()
+    assert pc == "erasesync"
+    if opt["planted"] != "erased without a sync":
+        w.sync(DONE)
+    return "end", ("erased",)
+
+
+KINDS = {"eraser": eraser, "receiver": receiver, "taker": taker, "worker": worker, "operator": operator}
 
 
 def step(key, me, planted):
@@ -376,8 +407,30 @@ def drain(view):
     return view, eff
 
 
-def crash_fault(view, ack, planted):
+def erasures(key):
+    """Is there one, did it say that it is done, and was the event handed over before it?"""
+    who = [a for a in key[WHO] if a[0] == "eraser"]
+    return (bool(who), any(a[2:] == ("end", ("erased",)) for a in who),
+            any(dict(a[1])["from"] == DONE for a in who))
+
+
+def erase_fault(view, eff, erasure):
+    """What holds whether the power goes or not: it was erased, and it stays so."""
+    _, erased, was_done = erasure
+    if was_done and eff:
+        return "handed over again"
+    if erased and view != [0, 0, 0, 0, ERASED]:
+        return "comes back after it was erased"
+    return None
+
+
+def crash_fault(view, ack, planted, erasure):
     """The power goes, this is on the disk: what is wrong with it, or None."""
+    if erasure[0] and any(view):
+        after, eff = drain(recover(view, planted))
+        fault = erase_fault(recover(after, planted), eff, erasure)
+        if fault:
+            return fault
     if not any(view):
         return "lost in a crash" if ack else None
     after, eff = drain(recover(view, planted))
@@ -395,6 +448,12 @@ def end_fault(key, planted):
     for view, eff in (drain(key[0]), drain(recover(key[0], planted))):
         total = key[4] + eff
         view = recover(view, planted)
+        erasure = erasures(key)
+        fault = erase_fault(view, total, erasure) if erasure[0] else None
+        if fault:
+            return fault
+        if view[DONE] == ERASED and total <= 1:
+            continue
         if not any(view):
             return "lost" if key[3] else None
         if total > 1:
@@ -418,12 +477,14 @@ class Check:
     def fault(self, key):
         if key[3] and not any(key[0]):
             return "lost"
-        k = (key[1], key[2], key[3])
+        erasure = erasures(key)
+        k = (key[1], key[2], key[3], erasure)
         if k not in self.crashes:
             self.crashes[k] = None
             for view in crash_views(key[1], key[2]):
                 self.views += 1
-                self.crashes[k] = self.crashes[k] or crash_fault(view, key[3], self.planted)
+                self.crashes[k] = self.crashes[k] or crash_fault(view, key[3], self.planted,
+                                                                      erasure)
         return self.crashes[k]
 
     def go(self, key, path):
@@ -460,6 +521,7 @@ def take(rounds):
 RECEIVER = actor("receiver")
 WORKER = actor("worker", to=DONE)
 REQUEUE = {b: actor("operator", **{"from": b, "to": NEW}) for b in (HELD, FAILED)}
+ERASE = {b: actor("eraser", **{"from": b}) for b in range(5)}
 HOLD = actor("operator", **{"from": CUR, "to": HELD})
 
 
@@ -488,6 +550,13 @@ SCENARIOS = {
     "a copy in cur and one in held": (at(CUR, HELD), (HOLD, REQUEUE[HELD], take(1)), False),
     "a copy in cur and one in failed": (
         at(CUR, FAILED), (actor("worker", to=FAILED), REQUEUE[FAILED], take(1)), True),
+    "a repeat and an erasure": (at(DONE), (RECEIVER, take(2), WORKER, ERASE[DONE]), False),
+    "an erasure, and another": (at(DONE), (RECEIVER, take(1), ERASE[DONE], ERASE[DONE]), False),
+    "an event erased before it is taken": (
+        at(NEW), (RECEIVER, take(1), WORKER, ERASE[NEW]), False),
+    "an event in work and an erasure": (at(CUR), (RECEIVER, take(1), WORKER, ERASE[CUR]), True),
+    "a failed event, a requeue and an erasure": (
+        at(FAILED), (take(1), WORKER, REQUEUE[FAILED], ERASE[FAILED]), False),
     "a copy in cur and one in done": (at(CUR, DONE), (RECEIVER, take(1), WORKER), True),
 }
 
@@ -503,6 +572,8 @@ PLANTED = (
     ("operator removes", "a copy in cur and one in held"),
     ("two threads remove", "a copy in cur and one in failed"),
     ("take and lock on two threads", "a repeat and a hold"),
+    ("erasure removes and puts", "a repeat and an erasure"),
+    ("erased without a sync", "a repeat and an erasure"),
     ("recover keeps the earlier", "a copy in cur and one in done"),
 )
 

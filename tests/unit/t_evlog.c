@@ -348,6 +348,44 @@ test_long(void **state)
 	assert_string_equal(text, "y");
 }
 
+static bool
+is_name(const char *line, void *arg)
+{
+	char name[200];
+
+	return evlog_value(line, "event", name, sizeof(name)) && str_eq(name, arg);
+}
+
+/* In its place and length; what tells what was done stays, and other lines do. */
+static void
+test_redact(void **state)
+{
+	char text[4096], want[4096];
+	uint64_t lines = 0;
+	struct err e;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(evlog_put(dir, DAY_1, "x", NAME, &e, "reason", "a \"b\" c", "ms", "12",
+			     "was", "plain", "odd", "x", LOG_END),
+	    RC_OK);
+	assert_int_equal(
+	    evlog_put(dir, DAY_1, "x", "other", &e, "reason", "a b", LOG_END), RC_OK);
+	assert_int_equal(evlog_put(dir, DAY_1, "x", NAME, &e, "by", "spoold", LOG_END), RC_OK);
+	n = tmpdir_read(dir, "2026-03-05", text, sizeof(text));
+	assert_int_equal(
+	    evlog_redact(dir, is_name, (void *)(uintptr_t)NAME, &lines, &e), RC_OK);
+	assert_int_equal(lines, 1);
+	memcpy(want, text, sizeof(want));
+	memcpy(strstr(want, "a \\\"b\\\" c"), "xxxxxxxxx", 9);
+	memcpy(strstr(want, "plain"), "xxxxx", 5);
+	assert_int_equal(tmpdir_read(dir, "2026-03-05", text, sizeof(text)), n);
+	assert_string_equal(text, want);
+	assert_int_equal(
+	    evlog_redact(dir, is_name, (void *)(uintptr_t)NAME, &lines, &e), RC_OK);
+	assert_int_equal(lines, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -364,6 +402,7 @@ main(void)
 	    TEST(test_processes),
 	    TEST(test_in_the_way),
 	    TEST(test_purge),
+	    TEST(test_redact),
 	    TEST(test_long),
 	};
 

@@ -114,6 +114,31 @@ check_header(const struct buf *b)
 	}
 }
 
+/* What is left of an erased event verifies, and says since when. */
+static void
+test_erased(void **state)
+{
+	struct rec want = golden(), r;
+	struct err e;
+	struct buf b;
+
+	(void)state;
+	want.erased = 1772705472999;
+	want.event_time = 1772705472111;
+	(void)snprintf(want.erased_ids, sizeof(want.erased_ids), "0123456789abcdef.%064d", 7);
+	want.body = "";
+	want.body_len = 0;
+	b = whole(&want);
+	assert_int_equal(rec_parse(buf_text(&b), b.n, &r, &e), RC_OK);
+	assert_int_equal(r.erased, want.erased);
+	assert_int_equal(r.event_time, want.event_time);
+	assert_string_equal(r.erased_ids, want.erased_ids);
+	assert_int_equal(r.body_len, 0);
+	memcpy(strstr(b.p, "Arken-Erased: ") + 14, "2026-13", 7);
+	assert_int_equal(rec_parse(buf_text(&b), b.n, &r, &e), RC_BAD);
+	buf_free(&b);
+}
+
 static void
 test_header(void **state)
 {
@@ -486,6 +511,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_golden),
+	    cmocka_unit_test(test_erased),
 	    cmocka_unit_test(test_header),
 	    cmocka_unit_test(test_bodies),
 	    cmocka_unit_test(test_sources),

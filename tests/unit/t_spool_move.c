@@ -676,6 +676,33 @@ test_recover_sweeps(void **state)
 	assert_int_equal(kit_names(&kit, "tmp"), 0);
 }
 
+/* The name stays; what it held does not, and nothing but what is done is taken. */
+static void
+test_erase(void **state)
+{
+	struct rec r = kit_rec(KIT_NAME, "");
+	struct buf b = BUF_INIT(REC_HEAD_MAX);
+	struct spool_item it;
+
+	(void)state;
+	r.erased = KIT_TIME;
+	kit_place(&kit, SPOOL_HELD, KIT_NAME);
+	assert_int_equal(spool_lock(kit.sp, SPOOL_HELD, KIT_NAME, &it, &kit.e), RC_OK);
+	assert_int_equal(spool_erase(kit.sp, &it, &r, &kit.e), RC_BAD);
+	assert_int_equal(spool_move(kit.sp, &it, SPOOL_DONE, &kit.e), RC_OK);
+	assert_int_equal(spool_erase(kit.sp, &it, &r, &kit.e), RC_OK);
+	spool_unlock(&it);
+	assert_int_equal(kit_copies(&kit, KIT_NAME), 1);
+	assert_int_equal(kit_names(&kit, "done/tmp"), 0);
+	assert_int_equal(spool_peek(kit.sp, SPOOL_DONE, KIT_NAME, &it, &kit.e), RC_OK);
+	assert_int_equal(spool_read(&it, &b, &r, &kit.e), RC_OK);
+	assert_int_equal(r.erased, KIT_TIME);
+	assert_int_equal(r.body_len, 0);
+	spool_unlock(&it);
+	buf_free(&b);
+	assert_true(spool_is_daemon(kit.sp));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -696,6 +723,7 @@ main(void)
 	    TEST(test_only_the_daemon_removes),
 	    TEST(test_move_gone),
 	    TEST(test_remove),
+	    TEST(test_erase),
 	    TEST(test_daemon_lock),
 	    TEST(test_daemon_lock_text),
 	    TEST(test_daemon_lock_full_disk),

@@ -862,6 +862,51 @@ test_clear_crash(void **state)
 	}
 }
 
+static unsigned met;
+
+static bool
+meet(const struct store_object *o, void *arg)
+{
+	(void)arg;
+	assert_true(o->dir >= 0);
+	met += str_eq(o->account, "acme") && str_eq(o->category, "FileStore") &&
+	       str_eq(o->folder, "doc1");
+	return true;
+}
+
+/* Beside a daemon: what is on its way stays; an object goes whole, and only that one. */
+static void
+test_join_and_erase(void **state)
+{
+	struct store_object o = {.account = "acme", .category = "FileStore", .folder = "doc1"};
+	struct store_erased n = {0};
+	struct store *st = store(), *beside;
+	struct store_doc doc;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_join("/nonexistent", &beside, &e), RC_GONE);
+	assert_null(beside);
+	assert_int_equal(commit(st, "one", E1, ".pdf"), RC_OK);
+	assert_int_equal(commit(st, "two", E2, ".pdf"), RC_OK);
+	assert_int_equal(store_begin(st, &doc, &e), RC_OK);
+	assert_int_equal(store_join(path, &beside, &e), RC_OK);
+	assert_int_equal(files_in(".tmp"), 1);
+	met = 0;
+	assert_int_equal(store_walk(beside, meet, NULL, &e), RC_OK);
+	assert_int_equal(met, 1);
+	assert_int_equal(store_erase(beside, &o, &n, &e), RC_OK);
+	assert_int_equal(n.objects, 1);
+	assert_int_equal(n.files, 4);
+	assert_int_equal(store_erase(beside, &o, &n, &e), RC_GONE);
+	met = 0;
+	assert_int_equal(store_walk(beside, meet, NULL, &e), RC_OK);
+	assert_int_equal(met, 0);
+	store_abort(st, &doc);
+	store_close(&beside);
+	store_close(&st);
+}
+
 int
 main(void)
 {
@@ -878,6 +923,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_after_the_grave, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_join_and_erase, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_same_once_more, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_spoiled_parts, setup, teardown),
