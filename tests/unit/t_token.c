@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -530,6 +533,88 @@ test_lock(void **state)
 	assert_int_equal(token_lock(f->dir, &f->a, &one, &f->e), RC_CONFIG);
 }
 
+/* ---- days of many processes ---- */
+
+#define PROCESSES 4
+#define LOOKS 1000000 /* at what another process does, before it is given up */
+
+/* A process that needs the token at that time, as grant and spoolctl get it.  Its exit status.
+ */
+static int
+need_token(struct fixture *f, int64_t now, _Atomic unsigned *asked, bool dies)
+{
+	struct buf b = BUF_SECRET(TOKEN_MAX + 1);
+	char body[128];
+	int lock = -1;
+
+	for (unsigned i = 0; i < LOOKS; i++) {
+		if (token_load(f->dir, &f->a, now, &b, &f->e) == RC_OK)
+			break;
+		if (token_lock(f->dir, &f->a, &lock, &f->e) == RC_LATER) {
+			(void)sched_yield();
+			continue;
+		}
+		if (dies)
+			return 0; /* with the lock */
+		if (token_load(f->dir, &f->a, now, &b, &f->e) != RC_OK) {
+			(*asked)++;
+			(void)snprintf(body, sizeof(body),
+			    "{\"access_token\":\"%" PRId64 "\",\"expires_in\":%" PRId64 "}",
+			    now, LIFE);
+			if (token_store(f->dir, &f->a, now, 200, body, strlen(body), &f->e) !=
+			    RC_OK)
+				return 1;
+		}
+		io_close(&lock);
+		buf_wipe(&b);
+	}
+	/* It is of the last day, and will be good for some minutes. */
+	return b.n == 0 || now >= strtoll(buf_text(&b), NULL, 10) + CLK_DAY - TOKEN_EARLY;
+}
+
+/* Processes that all begin at that moment, two of them to die when they may ask. */
+static void
+moment(struct fixture *f, int64_t now, _Atomic unsigned *asked)
+{
+	pid_t pid[PROCESSES];
+	int status;
+
+	for (int i = 0; i < PROCESSES; i++) {
+		pid[i] = fork();
+		assert_true(pid[i] >= 0);
+		if (pid[i] == 0)
+			_exit(need_token(f, now, asked, i < 2));
+	}
+	for (int i = 0; i < PROCESSES; i++) {
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
+/* One request a day, however many processes there are and how often they start anew. */
+static void
+test_days(void **state)
+{
+	struct fixture *f = *state;
+	_Atomic unsigned *asked = mmap(
+	    NULL, sizeof(*asked), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int64_t from = NOW;
+
+	assert_ptr_not_equal(asked, MAP_FAILED);
+	for (unsigned day = 1; day <= 3; day++) {
+		for (int64_t t = 0; t < CLK_DAY - TOKEN_EARLY; t += 4 * CLK_HOUR) {
+			moment(f, from + t, asked);
+			assert_int_equal(*asked, day);
+		}
+		moment(f, from + CLK_DAY - TOKEN_EARLY - 1, asked);
+		assert_int_equal(*asked, day);
+		from += CLK_DAY - TOKEN_EARLY; /* before it expires */
+	}
+	moment(f, from, asked);
+	assert_int_equal(*asked, 4);
+	assert_int_equal(munmap((void *)(uintptr_t)asked, sizeof(*asked)), 0);
+}
+
 /* What the token's file says. */
 static const char *
 kept_text(const struct fixture *f)
@@ -631,6 +716,7 @@ main(void)
 	    TEST(test_length),
 	    TEST(test_refusals),
 	    TEST(test_lock),
+	    TEST(test_days),
 	    TEST(test_refused),
 	    TEST(test_refused_while_asking),
 	    TEST(test_unwritable),
