@@ -473,7 +473,7 @@ def ls_prints_a_table():
         assert re.match(r" *2 d +failed +10 +%s +acme +FileStore.Upload +the document host "
                         r"answered 500$" % guid(4)[:8], row), row
         row = [x for x in lines if guid(2)[:8] in x][0]
-        assert re.search(r"waiting +3 .* next try in (19|20) min.*: the API answered 500$",
+        assert re.search(r"waiting +3 .* next try in \d+ min.*: the API answered 500$",
                          row), row
         lacks(r.text, "\x1b", s.done.split(".")[1][:8])
 
@@ -1212,7 +1212,8 @@ def targets_are_paused_listed_and_resumed():
     same(len(listed), 2)
     assert "until" in listed[0] and "until" not in listed[1]
     text = s.ctl("targets").text
-    has(text, "api:acme  down for 3 min", "tried again in", "hook:acme  paused for",
+    assert re.search(r"api:acme  down for \d+ min", text), text
+    has(text, "tried again in", "hook:acme  paused for",
         "until it is resumed", "it moves")
     lacks(text, "\x1b")
     has(s.ctl("pause", "hook:acme").text, "it was paused before")
