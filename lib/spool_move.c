@@ -11,8 +11,10 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 #include "spool_priv.h"
 #include "str.h"
 
+#define ASKERS 1000  /* times that a lock is tried again that only askers had */
 #define LOCK_TEXT 24 /* a process id, blanks and a newline */
 
 static int
@@ -54,6 +57,24 @@ read_lock(int fd, char pid[LOCK_TEXT])
 		memcpy(pid, "?", 2);
 }
 
+/*
+ * Whoever only asks whether the spool is served (spoolctl status) has a shared lock for a
+ * moment: then it is tried again, a bounded number of times.
+ */
+static enum rc
+lock_for_good(int fd, struct err *e)
+{
+	enum rc rc;
+
+	for (unsigned i = 0; (rc = io_lock(fd, e)) == RC_LATER && i < ASKERS; i++) {
+		if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+			break;
+		(void)flock(fd, LOCK_UN);
+		(void)sched_yield();
+	}
+	return rc;
+}
+
 enum rc
 spool_lock_daemon(struct spool *sp, struct err *e)
 {
@@ -64,7 +85,7 @@ spool_lock_daemon(struct spool *sp, struct err *e)
 	fd = openat(sp->dir[FOLDER_ROOT], "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "openat", "lock");
-	if ((rc = io_lock(fd, e)) == RC_OK) {
+	if ((rc = lock_for_good(fd, e)) == RC_OK) {
 		sign_lock(fd);
 		sp->lock = fd;
 		return RC_OK;

@@ -64,6 +64,7 @@ int cmd_check(struct ctl *c, int argc, char **argv);
 int cmd_subscribe(struct ctl *c, int argc, char **argv);
 int cmd_subscription(struct ctl *c, int argc, char **argv);
 int cmd_unsubscribe(struct ctl *c, int argc, char **argv);
+int cmd_status(struct ctl *c, int argc, char **argv);
 int cmd_targets(struct ctl *c, int argc, char **argv);
 int cmd_pause(struct ctl *c, int argc, char **argv);
 int cmd_resume(struct ctl *c, int argc, char **argv);

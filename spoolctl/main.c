@@ -34,6 +34,13 @@ static const struct command commands[] = {
 	"JSON.\n" FILTER_HELP
 	"\n  example: spoolctl ls failed --json | jq -r .id | spoolctl retry -\n",
 	cmd_ls},
+    {"status", "[--json]", "how everything is, on one screen",
+	"The first line says it in a sentence.  Exit status 0: all is well, 1: a person\n"
+	"is needed, 2: spoold does not run; so it is fit for cron and for Nagios.  Whether\n"
+	"spoold runs is asked of its lock, what waits of the folders, so it works in any\n"
+	"state.\n\n"
+	"  example: spoolctl status || spoolctl status | mail -s arkenspool root\n",
+	cmd_status},
     {"count", "[--json] " FILTER_USAGE, "how many events are in each state",
 	FILTER_HELP "\n  example: spoolctl count --since 2h\n", cmd_count},
     {"shape", "[STATE] [--json] " FILTER_USAGE, "how old the events of each kind are",
