@@ -40,6 +40,8 @@
 #define FILE_MAX ((64 << 20) + REC_HEAD_MAX)
 #define PATIENCE (5 * CLK_SECOND) /* for the daemon to end what it works on */
 #define LOOK 100                  /* milliseconds between tries */
+#define STATUS "status.json"      /* of the daemon, below the spool */
+#define STATUS_MAX (8 << 20)
 #define RECEIPT (256 << 20)
 
 struct erase {
@@ -219,6 +221,37 @@ erase_objects(struct erase *x, struct err *e)
 	return RC_OK;
 }
 
+/*
+ * What status.json tells of the latest events.  A daemon that runs looks which of them were
+ * erased, and writes it anew at once; without one it is removed if it names somebody, and the
+ * next daemon begins it.
+ */
+static enum rc
+clean_status(struct erase *x, struct err *e)
+{
+	const int64_t end = clk_mono() + PATIENCE;
+	bool names = true;
+	enum rc rc = RC_OK;
+
+	if (!spool_is_daemon(x->c->spool))
+		ctl_ask(x->c, "erased");
+	while (rc == RC_OK && names) {
+		struct buf b = BUF_INIT(STATUS_MAX);
+
+		rc = io_read_file(spool_dir(x->c->spool), STATUS, &b, e);
+		names = rc == RC_OK && erasure_in(&x->x, buf_text(&b), b.n);
+		buf_free(&b);
+		if (names && spool_is_daemon(x->c->spool))
+			rc = io_unlink(spool_dir(x->c->spool), STATUS, e);
+		else if (names && clk_mono() >= end)
+			rc = err_set(
+			    e, RC_LATER, STATUS " tells of it until spoold writes it anew");
+		else if (names)
+			(void)poll(NULL, 0, LOOK);
+	}
+	return rc == RC_GONE ? RC_OK : rc;
+}
+
 static enum rc
 write_receipt(struct erase *x, struct buf *b, struct err *e)
 {
@@ -260,7 +293,8 @@ carry_out(struct erase *x)
 	    (rc = erase_events(x, &e)) == RC_OK && (rc = erase_objects(x, &e)) == RC_OK &&
 	    (rc = evlog_redact(spool_log_dir(x->c->spool), erasure_has_line, &x->x, &x->lines,
 		 &e)) == RC_OK &&
-	    x->left == 0 && (rc = erasure_left(&x->x, &e)) == RC_OK &&
+	    (rc = clean_status(x, &e)) == RC_OK && x->left == 0 &&
+	    (rc = erasure_left(&x->x, &e)) == RC_OK &&
 	    (rc = write_receipt(x, &receipt, &e)) == RC_OK)
 		rc = io_unlink(x->dir, x->x.plan, &e);
 	if (x->left > 0)

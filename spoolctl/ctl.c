@@ -195,13 +195,20 @@ ctl_self(const struct ctl *c, struct buf *out)
 void
 ctl_wake(struct ctl *c)
 {
+	ctl_ask(c, "wake");
+}
+
+void
+ctl_ask(struct ctl *c, const char *kind)
+{
 	unsigned char random[8];
-	char name[24] = "wake.";
+	char name[64], hex[17];
 	struct err e = {0};
 	int fd = -1;
 
 	clk_random(random, sizeof(random));
-	str_hex(name + strlen(name), random, sizeof(random));
+	str_hex(hex, random, sizeof(random));
+	(void)snprintf(name, sizeof(name), "%.32s.%s", kind, hex);
 	if (io_create(spool_ask_dir(c->spool), name, 0660, &fd, &e) != RC_OK)
 		(void)ctl_fail(
 		    0, "spoold could not be told (%s); it looks by itself later", e.text);

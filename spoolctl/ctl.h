@@ -136,6 +136,9 @@ void ctl_word(struct buf *out, const char *word);
 /* Tell the daemon to look again now; that it cannot be told costs only time. */
 void ctl_wake(struct ctl *c);
 
+/* A request to the daemon of this kind: a file in ask/ with a name of its own. */
+void ctl_ask(struct ctl *c, const char *kind);
+
 /* One of two exit statuses for several events: what another try does not mend comes first. */
 int ctl_worse(int a, int b);
 

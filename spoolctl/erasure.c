@@ -350,6 +350,16 @@ erasure_left(const struct erasure *x, struct err *e)
 }
 
 bool
+erasure_in(const struct erasure *x, const char *p, size_t n)
+{
+	bool in = erasure_mentions(p, n, x->client);
+
+	for (size_t i = 0; i < x->documents.n && !in; i++)
+		in = erasure_mentions(p, n, x->documents.at[i]);
+	return in;
+}
+
+bool
 erasure_has_line(const char *line, void *arg)
 {
 	const struct erasure *x = arg;

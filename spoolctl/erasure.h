@@ -53,6 +53,9 @@ enum rc erasure_left(const struct erasure *x, struct err *e) MUST_CHECK;
 /* Is a line of the log about one of the events, or does it name the client or a document? */
 bool erasure_has_line(const char *line, void *arg);
 
+/* Does a text name the client or one of the documents? */
+bool erasure_in(const struct erasure *x, const char *p, size_t n) MUST_CHECK;
+
 /* Is the word in the text, with neither letter, digit, - nor _ beside it? */
 bool erasure_mentions(const char *p, size_t n, const char *word) MUST_CHECK;
 

@@ -91,7 +91,7 @@ static void
 answer_asks(struct daemon *d)
 {
 	const struct dirent *de;
-	bool any = false;
+	bool any = false, erased = false;
 	DIR *dir;
 	int fd;
 
@@ -104,10 +104,13 @@ answer_asks(struct daemon *d)
 	while ((de = readdir(dir)) != NULL)
 		if (!str_eq(de->d_name, ".") && !str_eq(de->d_name, "..") &&
 		    io_unlink(spool_ask_dir(d->spool), de->d_name, NULL) == RC_OK &&
+		    !(str_begins(de->d_name, "erased.") && (erased = true)) &&
 		    !issuers_ask(d->issuers, de->d_name) &&
 		    !reconcile_ask(d->reconciler, de->d_name))
 			any = true;
 	(void)closedir(dir);
+	if (erased)
+		report_erased(d->report);
 	if (!any)
 		return;
 	gather_scan(d);

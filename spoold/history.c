@@ -147,6 +147,17 @@ history_event(struct history *h, int64_t now, const char *name)
 }
 
 void
+history_erase(struct history *h, bool (*is)(const char *name, void *), void *arg)
+{
+	for (size_t i = 0; i < HISTORY_LATEST; i++) {
+		struct history_event *ev = &h->latest[i];
+
+		if (ev->name[0] != '\0' && is(ev->name, arg))
+			ev->client[0] = ev->document[0] = '\0';
+	}
+}
+
+void
 history_id(char out[NAME_HASH], const char *id)
 {
 	if (!str_only(id, "_-", 1, NAME_HASH - 1) || !str_copy(out, NAME_HASH, id))

@@ -53,6 +53,9 @@ struct history_event *history_event(struct history *h, int64_t now, const char *
 /* The entry if there is one. */
 struct history_event *history_find(struct history *h, const char *name);
 
+/* Take the ids out of each entry that is says yes to. */
+void history_erase(struct history *h, bool (*is)(const char *name, void *), void *arg);
+
 /* Put an id there if it is one: else "". */
 void history_id(char out[NAME_HASH], const char *id);
 

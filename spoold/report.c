@@ -366,6 +366,32 @@ report_write(struct report *r, bool running)
 	r->written = clk_mono();
 }
 
+/* Is the event one that was erased?  Its header says so. */
+static bool
+is_erased(const char *name, void *arg)
+{
+	struct buf b = BUF_INIT(REC_HEAD_MAX);
+	struct spool_item it;
+	struct rec rec;
+	bool is;
+
+	if (spool_peek(arg, SPOOL_DONE, name, &it, NULL) != RC_OK)
+		return false;
+	is = spool_read_head(&it, &b, &rec, NULL) == RC_OK && rec.erased != 0;
+	spool_unlock(&it);
+	buf_free(&b);
+	return is;
+}
+
+void
+report_erased(struct report *r)
+{
+	if (r == NULL)
+		return;
+	history_erase(r->history, is_erased, r->d->spool);
+	report_write(r, true);
+}
+
 /* ---- when ---- */
 
 void

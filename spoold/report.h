@@ -55,6 +55,9 @@ void report_work(const struct work *w, const char *state);
 /* The same of an event without a try: "failed", or "moved" by somebody else. */
 void report_state(struct report *r, const char *name, const char *state);
 
+/* Events were erased: what is told of them names nobody any more, in the file either. */
+void report_erased(struct report *r);
+
 /* The document of its event was stored. */
 void report_document(const struct work *w);
 

@@ -75,7 +75,11 @@ def everything_goes_and_nothing_else():
         client, document = mine[0]["clientHashId"], mine[2]["documentHashId"]
         stranger = [e for e in other if e["documentHashId"]][0]["documentHashId"]
         words = [client] + [e["documentHashId"] for e in mine if e["documentHashId"]]
-        kept = mentions(c, other[0]["clientHashId"]), mentions(c, stranger)
+        told = c.spool + "/status.json"
+        wait_until(lambda: client.encode() in c.read(told) and document.encode() in c.read(told),
+                   [c.spool], "status.json to tell of them")
+        kept = [[p for p in mentions(c, w) if p != told] for w in
+                (other[0]["clientHashId"], stranger)]
         bytes_kept = [c.read(p) for p in kept[0] if os.path.isfile(p) and "/log/" not in p]
         before = files_below(c.dir + "/var")
         text = c.ctl("erase", "--client", client, "--dry-run")
@@ -96,7 +100,13 @@ def everything_goes_and_nothing_else():
         for word in words + [mine[2]["fileName"], "document xx"]:
             tap.same(mentions(c, word), [], word)
         tap.same(os.listdir(c.dir + "/var/state/erase"), [os.path.basename(receipts(c)[0])])
-        tap.same((mentions(c, other[0]["clientHashId"]), mentions(c, stranger)), kept)
+        tap.same([[p for p in mentions(c, w) if p != told] for w in
+                  (other[0]["clientHashId"], stranger)], kept)
+        # the daemon tells of the others still, and of these without ids
+        latest = {e["event"]: e for e in json.loads(c.read(told))["latest"]}
+        tap.same((latest[name_of(mine[2])]["client"], latest[name_of(mine[2])]["document"]),
+                 ("", ""))
+        tap.same(latest[name_of(other[0])]["client"], other[0]["clientHashId"])
         tap.same([c.read(p) for p in kept[0] if os.path.isfile(p) and "/log/" not in p],
                  bytes_kept)
         # what is left verifies, and says that it was erased

@@ -294,12 +294,38 @@ damaged(void **state)
 	}
 }
 
+static bool
+is_first(const char *name, void *arg)
+{
+	return strcmp(name, arg) == 0;
+}
+
+/* Of an erased event the ids go, and nothing else; of the others nothing. */
+static void
+erased_events_name_nobody(void **state)
+{
+	static char first[] = "acme.k1.Client.Update";
+	struct history_event *ev;
+
+	(void)state;
+	history_id(history_event(h, 1000, first)->client, "AClient");
+	history_id(history_event(h, 1000, first)->document, "ADocument");
+	history_id(history_event(h, 1000, "acme.k2.Client.Update")->client, "AClient");
+	history_erase(h, is_first, first);
+	ev = history_find(h, first);
+	assert_string_equal(ev->client, "");
+	assert_string_equal(ev->document, "");
+	assert_int_equal(ev->changed, 1000);
+	assert_string_equal(history_find(h, "acme.k2.Client.Update")->client, "AClient");
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-	const struct CMUnitTest tests[] = {T(hours), T(kinds_are_bounded), T(times_are_near),
-	    T(quantiles), T(today), T(latest), T(ids), T(clocks_that_jump), T(damaged)};
+	const struct CMUnitTest tests[] = {T(erased_events_name_nobody), T(hours),
+	    T(kinds_are_bounded), T(times_are_near), T(quantiles), T(today), T(latest), T(ids),
+	    T(clocks_that_jump), T(damaged)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
