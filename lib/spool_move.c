@@ -11,7 +11,7 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <sched.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,7 +22,7 @@
 #include "spool_priv.h"
 #include "str.h"
 
-#define ASKERS 1000  /* times that a lock is tried again that only askers had */
+#define ASKERS 1000  /* times, a millisecond apart: whoever asks holds the lock for a moment */
 #define LOCK_TEXT 24 /* a process id, blanks and a newline */
 
 static int
@@ -70,7 +70,7 @@ lock_for_good(int fd, struct err *e)
 		if (flock(fd, LOCK_SH | LOCK_NB) != 0)
 			break;
 		(void)flock(fd, LOCK_UN);
-		(void)sched_yield();
+		(void)poll(NULL, 0, 1); /* the asker has its turn */
 	}
 	return rc;
 }

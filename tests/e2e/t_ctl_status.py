@@ -171,7 +171,7 @@ def asking_keeps_no_daemon_from_starting():
         asker = threading.Thread(target=ask)
         asker.start()
         try:
-            for _ in range(6):
+            for _ in range(3):
                 c.start_daemon()
                 c.stop_daemon()
         finally:
