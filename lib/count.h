@@ -96,7 +96,9 @@
 	X(TIME_11, TIME, "accept_duration_seconds", "le", "2.5", "")                           \
 	X(TIME_12, TIME, "accept_duration_seconds", "le", "5", "")                             \
 	X(TIME_MORE, TIME, "accept_duration_seconds", "le", "+Inf", "")                        \
-	X(TIME_SUM, TIME_SUM, "accept_duration_seconds", NULL, NULL, "")
+	X(TIME_SUM, TIME_SUM, "accept_duration_seconds", NULL, NULL, "")                       \
+	X(LATE, COUNTER, "events_late_total", NULL, NULL,                                      \
+	    "webhooks that came after the feed had brought their event")
 
 enum count {
 #define X(id, kind, name, label, value, help) COUNT_##id,

@@ -275,27 +275,65 @@ intake_read(
 	return rc;
 }
 
+/*
+ * Did the feed bring what the webhook brings now?  Only the header of what is in the spool is
+ * read, and what cannot be read (it is being moved) is not known to be from there.
+ */
+static bool
+is_late(struct spool *sp, const struct delivery *d, enum spool_box box, const char *name)
+{
+	struct buf head = BUF_INIT(REC_HEAD_MAX);
+	struct spool_item it = SPOOL_NO_ITEM;
+	struct rec there;
+	bool late;
+
+	late = d->source == REC_WEBHOOK && spool_peek(sp, box, name, &it, NULL) == RC_OK &&
+	       spool_read_head(&it, &head, &there, NULL) == RC_OK &&
+	       there.source == REC_RECONCILE;
+	spool_unlock(&it);
+	buf_free(&head);
+	return late;
+}
+
+/* It was there before; the answer does not depend on what is found out here. */
+static void
+note_duplicate(struct spool *sp, const struct delivery *d, enum spool_box box, struct taken *t)
+{
+	bool late = is_late(sp, d, box, t->name);
+
+	t->duplicate = true;
+	count_add(spool_counts(sp), COUNT_DUPLICATE, 1);
+	if (late)
+		count_add(spool_counts(sp), COUNT_LATE, 1);
+	tell(sp, d, "duplicate", t->name, t->n,
+	    late ? "the feed had brought it before the webhook" : NULL);
+}
+
 enum rc
 intake_keep(struct spool *sp, const struct delivery *d, struct intake *out)
 {
 	for (size_t i = 0; i < out->count; i++) {
 		struct taken *t = &out->events[i];
+		enum spool_box box;
 		struct rec rec;
 		enum rc rc;
 
 		make_record(&rec, d, t->name, t->subject, t->body, t->n);
 		if ((rc = spool_room(sp, SPOOL_NEW, t->n, &out->lack, &out->why)) != RC_OK)
 			return rc;
-		rc = spool_put(sp, SPOOL_NEW, &rec, &out->why);
-		if (rc != RC_OK && rc != RC_EXISTS) {
+		rc = spool_put_or_find(sp, SPOOL_NEW, &rec, &box, &out->why);
+		if (rc == RC_EXISTS) {
+			note_duplicate(sp, d, box, t);
+			continue;
+		}
+		if (rc != RC_OK) {
 			out->lack = COUNT_LACK_WRITE;
 			return rc;
 		}
-		t->duplicate = rc == RC_EXISTS;
-		out->fresh += !t->duplicate;
-		count_add(spool_counts(sp),
-		    t->duplicate ? COUNT_DUPLICATE : source_counts[d->source], 1);
-		tell(sp, d, t->duplicate ? "duplicate" : "accepted", t->name, t->n, NULL);
+		t->duplicate = false;
+		out->fresh++;
+		count_add(spool_counts(sp), source_counts[d->source], 1);
+		tell(sp, d, "accepted", t->name, t->n, NULL);
 	}
 	err_clear(&out->why);
 	return RC_OK;

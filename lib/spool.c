@@ -263,20 +263,21 @@ sync_to_answer(struct spool *sp, enum spool_box box, struct err *e)
  * goes to rejected is a duplicate only of what is there.
  */
 static enum rc
-confirm_duplicate(struct spool *sp, enum spool_box to, const char *name, struct err *e)
+confirm_duplicate(
+    struct spool *sp, enum spool_box to, const char *name, enum spool_box *box, struct err *e)
 {
 	for (int i = 0; i < CHASE; i++) {
-		enum spool_box box = to;
 		char file[SPOOL_FILE];
 		enum rc rc;
 
-		if (to == SPOOL_NEW && (rc = spool_find(sp, name, &box, e)) != RC_OK)
+		*box = to;
+		if (to == SPOOL_NEW && (rc = spool_find(sp, name, box, e)) != RC_OK)
 			return rc;
-		if ((rc = sync_to_answer(sp, box, e)) != RC_OK)
+		if ((rc = sync_to_answer(sp, *box, e)) != RC_OK)
 			return rc;
-		spool_box_file(box, name, file);
-		if (io_exists(sp->dir[boxes[box].folder], file))
-			return err_set(e, RC_EXISTS, "already in %s", boxes[box].name);
+		spool_box_file(*box, name, file);
+		if (io_exists(sp->dir[boxes[*box].folder], file))
+			return err_set(e, RC_EXISTS, "already in %s", boxes[*box].name);
 	}
 	return err_set(e, RC_LATER, "the event is being moved");
 }
@@ -301,7 +302,7 @@ spool_write_tmp(
 
 static enum rc
 commit(struct spool *sp, enum spool_box to, const struct buf *head, const struct rec *r,
-    struct err *e)
+    enum spool_box *found, struct err *e)
 {
 	int tmp = sp->dir[to == SPOOL_REJECTED ? FOLDER_REJECTED_TMP : FOLDER_TMP];
 	char file[SPOOL_FILE + 24], hex[17];
@@ -317,7 +318,7 @@ commit(struct spool *sp, enum spool_box to, const struct buf *head, const struct
 	if (rc != RC_OK) {
 		(void)io_unlink(tmp, file, NULL);
 		if (rc == RC_EXISTS)
-			return confirm_duplicate(sp, to, r->name, e);
+			return confirm_duplicate(sp, to, r->name, found, e);
 		return rc == RC_GONE ? RC_LATER : rc;
 	}
 	return sync_to_answer(sp, to, e); /* failed: the mark is set, the name stays */
@@ -325,6 +326,15 @@ commit(struct spool *sp, enum spool_box to, const struct buf *head, const struct
 
 enum rc
 spool_put(struct spool *sp, enum spool_box to, struct rec *r, struct err *e)
+{
+	enum spool_box found;
+
+	return spool_put_or_find(sp, to, r, &found, e);
+}
+
+enum rc
+spool_put_or_find(
+    struct spool *sp, enum spool_box to, struct rec *r, enum spool_box *found, struct err *e)
 {
 	struct buf head = BUF_INIT(REC_HEAD_MAX);
 	struct name parts;
@@ -334,10 +344,10 @@ spool_put(struct spool *sp, enum spool_box to, struct rec *r, struct err *e)
 		return err_set(e, RC_BAD, "not the name of an event");
 	if ((rc = check_mark(sp, e)) != RC_OK)
 		return rc;
-	if (to == SPOOL_NEW && (rc = confirm_duplicate(sp, to, r->name, e)) != RC_GONE)
+	if (to == SPOOL_NEW && (rc = confirm_duplicate(sp, to, r->name, found, e)) != RC_GONE)
 		return rc;
 	if ((rc = rec_write(&head, r, e)) == RC_OK) {
-		rc = commit(sp, to, &head, r, e);
+		rc = commit(sp, to, &head, r, found, e);
 		atomic_store(&sp->write_failed,
 		    rc == RC_OK || rc == RC_EXISTS ? 0 : (long long)clk_mono());
 	}

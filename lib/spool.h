@@ -122,6 +122,10 @@ enum rc spool_room(struct spool *sp, enum spool_box to, uint64_t bytes, enum cou
  */
 enum rc spool_put(struct spool *sp, enum spool_box to, struct rec *r, struct err *e) MUST_CHECK;
 
+/* The same, and after RC_EXISTS *found is the box in which it was seen last. */
+enum rc spool_put_or_find(struct spool *sp, enum spool_box to, struct rec *r,
+    enum spool_box *found, struct err *e) MUST_CHECK;
+
 /* Be the daemon of this spool, until spool_close.  RC_LATER: another is, and the text names its
  * pid. */
 enum rc spool_lock_daemon(struct spool *sp, struct err *e) MUST_CHECK;

@@ -319,9 +319,10 @@ put_counts(const struct report *r, struct buf *b)
 	buf_fmt(b,
 	    ",\n\"counts\":{\"waiting\":%" PRIu64 ",\"working\":%u,\"failed\":%" PRIu64
 	    ",\"held\":%" PRIu64 ",\"rejected\":%" PRIu64 "},\n\"recovered\":%" PRIu64
-	    ",\"last_event\":%" PRId64 ",\"oldest_waiting\":%" PRId64,
+	    ",\"late\":%" PRIu64 ",\"last_event\":%" PRId64 ",\"oldest_waiting\":%" PRId64,
 	    waiting(d), d->running, d->in_box[SPOOL_FAILED], d->in_box[SPOOL_HELD],
-	    d->in_box[SPOOL_REJECTED], recovered, last, o.since == INT64_MAX ? 0 : o.since);
+	    d->in_box[SPOOL_REJECTED], recovered, count_get(spool_counts(d->spool), COUNT_LATE),
+	    last, o.since == INT64_MAX ? 0 : o.since);
 }
 
 static void

@@ -116,6 +116,51 @@ def missed_events_come_back():
         tap.same(c.counts()["done"], 40)
 
 
+TOKEN = "a-token-of-the-monitor"
+
+
+def told_late(c):
+    """The counter of late webhooks as a monitor reads it."""
+    status, _, text = c.post(None, "/arken/status/metrics", "GET", secret=None,
+                             content_type=None, headers={"Authorization": "Bearer " + TOKEN})
+    tap.same(status, 200)
+    return int(re.search(r"^arkenspool_events_late_total (\d+)$", text.decode(), re.M).group(1))
+
+
+@test
+def late_webhooks():
+    """what the feed had brought is brought by the webhook at last: counted, and not done again"""
+    with Chain("feedlate", receiver="cgi", daemon=SOON) as c:
+        c.write("etc/status.token", TOKEN + "\n", 0o640, 0)
+        c.configure(more="[status]\npath = /arken/status\ntoken_file = %s/etc/status.token" %
+                    c.dir)
+        begun(c)
+        c.sandbox.fault(on="webhook", match="", do_="drop", times=-1)
+        missed = c.sandbox.emit("Client.Update")[0]
+        c.sandbox.quiet()
+        c.sandbox.no_faults()
+        kept = c.sandbox.emit("User.Update")[0]
+        c.sandbox.quiet()
+        tap.same([e["state"] for e in c.sandbox.events()], ["abandoned", "delivered"])
+        until_done(c, 2)
+        calls = c.sandbox.stats()
+        for e, late in (kept, 0), (missed, 1), (kept, 1):
+            body = c.event_file("done", name_of(e)).partition(b"\n\n")[2]
+            status, _, answer = c.post(body)
+            tap.same((status, json.loads(answer)["status"]), (200, "duplicate"))
+            tap.same(told_late(c), late, "late")
+        assert "the feed had brought it before" in c.ctl("explain", missed["eventId"])
+        assert "the feed had brought it before" not in c.ctl("explain", kept["eventId"])
+        one_pass(c)
+        tap.same(c.counts(), dict(c.counts(), new=0, cur=0, done=2, failed=0))
+        for e in missed, kept:
+            tap.same(len([s for s in c.story(name_of(e)) if " step=done " in s]), 1)
+        for k in "api_client", "api_user":
+            tap.same(c.sandbox.stats()[k], calls[k], k)
+        c.stop_daemon()
+        tap.same(json.loads(c.read(c.spool + "/status.json"))["late"], 1, "status.json")
+
+
 @test
 def many_pages():
     """an outage of the webhook: several pages, across a kill of the daemon"""

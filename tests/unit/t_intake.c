@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "intake.h"
 #include "spoolkit.h"
@@ -182,6 +183,70 @@ test_keep(void **state)
 	assert_int_equal(r.body_len, strlen(EVENT("b")));
 	buf_free(&b);
 	intake_close(&in);
+}
+
+/* Keep one event that comes this way: how many it is counted late. */
+static uint64_t
+late_by(enum rec_source source, bool duplicate)
+{
+	struct counts *c = spool_counts(kit.sp);
+	uint64_t before = count_get(c, COUNT_LATE), repeats = count_get(c, COUNT_DUPLICATE);
+	struct delivery d = from_web();
+	struct intake in;
+
+	d.source = source;
+	assert_int_equal(intake_read(NULL, &d, EVENT("a"), strlen(EVENT("a")), &in), RC_OK);
+	assert_int_equal(intake_keep(kit.sp, &d, &in), RC_OK);
+	assert_int_equal(in.events[0].duplicate, duplicate);
+	assert_int_equal(in.fresh, !duplicate);
+	intake_close(&in);
+	assert_int_equal(count_get(c, COUNT_DUPLICATE) - repeats, duplicate);
+	assert_int_equal(kit_copies(&kit, "acme.a.Client.Update"), 1);
+	return count_get(c, COUNT_LATE) - before;
+}
+
+/* A webhook is late if the feed brought its event before, wherever that is by then. */
+static void
+test_late(void **state)
+{
+	static const enum rec_source sources[] = {REC_WEBHOOK, REC_RECONCILE, REC_OPERATOR};
+	static const char name[] = "acme.a.Client.Update";
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		bool late = sources[i] == REC_RECONCILE;
+		enum spool_box at = SPOOL_NEW;
+
+		assert_int_equal(late_by(sources[i], false), 0);
+		for (enum spool_box to = SPOOL_NEW; to <= SPOOL_DONE; at = to++) {
+			if (to != at)
+				kit_rename(&kit, kit_file(at, name), kit_file(to, name));
+			assert_int_equal(late_by(REC_WEBHOOK, true), late);
+			assert_int_equal(late_by(REC_RECONCILE, true), 0);
+			assert_int_equal(late_by(REC_OPERATOR, true), 0);
+		}
+		tear_down(state);
+		set_up(state);
+	}
+}
+
+/* What is there and cannot be read is a repeat as before. */
+static void
+test_late_is_not_known(void **state)
+{
+	static const char *const there[] = {"", "x", "Arken-Source: reconcile\n\n"};
+	static const char file[] = "done/cur/acme.a.Client.Update:2,S";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
+		tmpdir_write(spool_dir(kit.sp), file, there[i], strlen(there[i]));
+		assert_int_equal(late_by(REC_WEBHOOK, true), 0);
+		assert_int_equal(unlinkat(spool_dir(kit.sp), file, 0), 0);
+	}
+	assert_int_equal(mkdirat(spool_dir(kit.sp), file, 0700), 0);
+	assert_int_equal(late_by(REC_WEBHOOK, true), 0);
+	assert_int_equal(unlinkat(spool_dir(kit.sp), file, AT_REMOVEDIR), 0);
+	assert_int_equal(symlinkat("/dev/zero", spool_dir(kit.sp), file), 0);
+	assert_int_equal(late_by(REC_WEBHOOK, true), 0);
 }
 
 /* The marks are looked at again before each event of an array. */
@@ -387,6 +452,8 @@ main(void)
 	    TEST(test_read),
 	    TEST(test_too_many_and_too_complex),
 	    TEST(test_keep),
+	    TEST(test_late),
+	    TEST(test_late_is_not_known),
 	    TEST(test_keep_stops_at_the_mark),
 	    TEST(test_again),
 	    TEST(test_again_is_repeated),
