@@ -643,6 +643,13 @@ set_request(struct http_call *c, const struct http_request *r)
 		return false;
 	if (c->guard == NULL && !set_long(z, CURLOPT_CERTINFO, 1))
 		return false;
+	/*
+	 * Of an API's many calls at once the first finds out, by its handshake, whether one
+	 * connection is enough for all.  Without TLS only its answer would tell.
+	 */
+	if (c->guard == NULL && r->file < 0 && str_begins(r->url, "https:") &&
+	    !set_long(z, CURLOPT_PIPEWAIT, 1))
+		return false;
 	if (r->method != NULL && !set_ptr(z, CURLOPT_CUSTOMREQUEST, r->method))
 		return false;
 	if (r->connect_timeout > 0 &&
