@@ -315,6 +315,57 @@ def over_a_restart():
 
 
 @test
+def stalled():
+    """nothing comes any more: given up after stall_timeout, and the rest is asked for"""
+    body = pdf(LARGE)
+    with Docs("stall", daemon="stall_timeout = 1s") as c:
+        over = threading.Event()
+        begun = []
+
+        def serve(q, nth):
+            begun.append(time.monotonic())
+            if nth > 1:
+                q.part(body, '"v1"')
+                return
+            q.cut(body, 200000, '"v1"')
+            over.wait(60)  # the connection stays, and nothing comes
+        try:
+            e = c.upload("/a.pdf", serve)
+            c.wait_state(done=1)
+        finally:
+            over.set()
+        c.check(e, body)
+        tap.same([h.get("range") for h in c.host.requests("/a.pdf")], [None, "bytes=200000-"])
+        tap.note("asked for the rest after %.1f s" % (begun[1] - begun[0]))
+        assert begun[1] - begun[0] > 0.9, begun
+        tap.same(c.leftovers(), [])
+
+
+@test
+def dripping():
+    """slow, but never still for stall_timeout: one transfer, which takes longer than that"""
+    body = pdf(LARGE)
+    with Docs("drip", daemon="stall_timeout = 2s\napi_timeout = 2s") as c:
+        took = []
+
+        def serve(q, _):
+            begun = time.monotonic()
+            q.cut(body, 1000, '"v1"')
+            for at in range(1000, LARGE, LARGE // 12):
+                threading.Event().wait(0.3)
+                q.wfile.write(body[at:at + LARGE // 12])
+                q.wfile.flush()
+            took.append(time.monotonic() - begun)
+        e = c.upload("/a.pdf", serve)
+        c.wait_state(done=1)
+        c.check(e, body)
+        tap.same([h.get("range") for h in c.host.requests("/a.pdf")], [None])
+        tap.note("it took %.1f s" % took[0])
+        assert took[0] > 2, took
+        tap.same(reasons(c, name_of(e)), [])
+
+
+@test
 def over_tries():
     """it breaks off so often that the try ends: what came is kept for the next one"""
     body = pdf(LARGE)
