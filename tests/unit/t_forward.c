@@ -205,9 +205,10 @@ test_statuses(void **state)
 	char text[HANDED_TEXT];
 
 	(void)state;
-	for (int s = 200; s < 600; s++) {
+	for (int s = 100; s < 600; s++) {
 		struct http_answer a = answer(s, "");
-		enum handed want = s < 300   ? HANDED_DONE
+		enum handed want = s < 200   ? HANDED_NEVER
+				   : s < 300 ? HANDED_DONE
 				   : s < 400 ? HANDED_DOWN
 				   : s < 500 ? HANDED_NEVER
 					     : HANDED_LATER;

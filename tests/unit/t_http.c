@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <curl/curl.h>
 
 #include "clk.h"
 #include "guard.h"
@@ -43,6 +44,7 @@
 #include "io.h"
 #include "str.h"
 #include "tmpdir.h"
+#include "verdict.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define PATIENCE (60 * CLK_SECOND) /* a test that takes longer has hung */
@@ -1555,34 +1557,149 @@ test_slow_names(void **state)
 	assert_int_equal(write(lookup_go[1], "xx", 2), 2);
 }
 
+/*
+ * Each code of libcurl's, by its number, which is ABI (libcurl-errors(3)): what it means, and
+ * for an event whose call or download it ended, before a status came and after a 200.
+ */
+static const struct {
+	int code;
+	const char *name;
+	enum http_fate fate;
+	enum verdict before, after;
+} fates[] = {
+    {1, "UNSUPPORTED_PROTOCOL", HTTP_CUT, V_DOWN, V_LATER},
+    {2, "FAILED_INIT", HTTP_LOCAL, V_LATER, V_LATER},
+    {3, "URL_MALFORMAT", HTTP_FORBIDDEN, V_NEVER, V_NEVER},
+    {4, "NOT_BUILT_IN", HTTP_LOCAL, V_LATER, V_LATER},
+    {5, "COULDNT_RESOLVE_PROXY", HTTP_NO_NAME, V_DOWN, V_DOWN},
+    {6, "COULDNT_RESOLVE_HOST", HTTP_NO_NAME, V_DOWN, V_DOWN},
+    {7, "COULDNT_CONNECT", HTTP_NO_CONNECT, V_DOWN, V_DOWN},
+    {8, "WEIRD_SERVER_REPLY", HTTP_CUT, V_DOWN, V_LATER},
+    {9, "REMOTE_ACCESS_DENIED", HTTP_LOCAL, V_LATER, V_LATER},
+    {10, "FTP_ACCEPT_FAILED", HTTP_LOCAL, V_LATER, V_LATER},
+    {11, "FTP_WEIRD_PASS_REPLY", HTTP_LOCAL, V_LATER, V_LATER},
+    {12, "FTP_ACCEPT_TIMEOUT", HTTP_LOCAL, V_LATER, V_LATER},
+    {13, "FTP_WEIRD_PASV_REPLY", HTTP_LOCAL, V_LATER, V_LATER},
+    {14, "FTP_WEIRD_227_FORMAT", HTTP_LOCAL, V_LATER, V_LATER},
+    {15, "FTP_CANT_GET_HOST", HTTP_LOCAL, V_LATER, V_LATER},
+    {16, "HTTP2", HTTP_CUT, V_DOWN, V_LATER},
+    {17, "FTP_COULDNT_SET_TYPE", HTTP_LOCAL, V_LATER, V_LATER},
+    {18, "PARTIAL_FILE", HTTP_CUT, V_DOWN, V_LATER},
+    {19, "FTP_COULDNT_RETR_FILE", HTTP_LOCAL, V_LATER, V_LATER},
+    {20, "OBSOLETE20", HTTP_LOCAL, V_LATER, V_LATER},
+    {21, "QUOTE_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {22, "HTTP_RETURNED_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {23, "WRITE_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {24, "OBSOLETE24", HTTP_LOCAL, V_LATER, V_LATER},
+    {25, "UPLOAD_FAILED", HTTP_LOCAL, V_LATER, V_LATER},
+    {26, "READ_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {27, "OUT_OF_MEMORY", HTTP_LOCAL, V_LATER, V_LATER},
+    {28, "OPERATION_TIMEDOUT", HTTP_STALLED, V_DOWN, V_DOWN},
+    {29, "OBSOLETE29", HTTP_LOCAL, V_LATER, V_LATER},
+    {30, "FTP_PORT_FAILED", HTTP_LOCAL, V_LATER, V_LATER},
+    {31, "FTP_COULDNT_USE_REST", HTTP_LOCAL, V_LATER, V_LATER},
+    {32, "OBSOLETE32", HTTP_LOCAL, V_LATER, V_LATER},
+    {33, "RANGE_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {34, "HTTP_POST_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {35, "SSL_CONNECT_ERROR", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {36, "BAD_DOWNLOAD_RESUME", HTTP_LOCAL, V_LATER, V_LATER},
+    {37, "FILE_COULDNT_READ_FILE", HTTP_LOCAL, V_LATER, V_LATER},
+    {38, "LDAP_CANNOT_BIND", HTTP_LOCAL, V_LATER, V_LATER},
+    {39, "LDAP_SEARCH_FAILED", HTTP_LOCAL, V_LATER, V_LATER},
+    {40, "OBSOLETE40", HTTP_LOCAL, V_LATER, V_LATER},
+    {41, "FUNCTION_NOT_FOUND", HTTP_LOCAL, V_LATER, V_LATER},
+    {42, "ABORTED_BY_CALLBACK", HTTP_FORBIDDEN, V_NEVER, V_NEVER},
+    {43, "BAD_FUNCTION_ARGUMENT", HTTP_LOCAL, V_LATER, V_LATER},
+    {44, "OBSOLETE44", HTTP_LOCAL, V_LATER, V_LATER},
+    {45, "INTERFACE_FAILED", HTTP_LOCAL, V_LATER, V_LATER},
+    {46, "OBSOLETE46", HTTP_LOCAL, V_LATER, V_LATER},
+    {47, "TOO_MANY_REDIRECTS", HTTP_LOCAL, V_LATER, V_LATER},
+    {48, "UNKNOWN_OPTION", HTTP_LOCAL, V_LATER, V_LATER},
+    {49, "SETOPT_OPTION_SYNTAX", HTTP_LOCAL, V_LATER, V_LATER},
+    {50, "OBSOLETE50", HTTP_LOCAL, V_LATER, V_LATER},
+    {51, "OBSOLETE51", HTTP_LOCAL, V_LATER, V_LATER},
+    {52, "GOT_NOTHING", HTTP_CUT, V_DOWN, V_LATER},
+    {53, "SSL_ENGINE_NOTFOUND", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {54, "SSL_ENGINE_SETFAILED", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {55, "SEND_ERROR", HTTP_CUT, V_DOWN, V_LATER},
+    {56, "RECV_ERROR", HTTP_CUT, V_DOWN, V_LATER},
+    {57, "OBSOLETE57", HTTP_LOCAL, V_LATER, V_LATER},
+    {58, "SSL_CERTPROBLEM", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {59, "SSL_CIPHER", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {60, "PEER_FAILED_VERIFICATION", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {61, "BAD_CONTENT_ENCODING", HTTP_CUT, V_DOWN, V_LATER},
+    {62, "OBSOLETE62", HTTP_LOCAL, V_LATER, V_LATER},
+    {63, "FILESIZE_EXCEEDED", HTTP_TOO_LARGE, V_NEVER, V_NEVER},
+    {64, "USE_SSL_FAILED", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {65, "SEND_FAIL_REWIND", HTTP_CUT, V_DOWN, V_LATER},
+    {66, "SSL_ENGINE_INITFAILED", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {67, "LOGIN_DENIED", HTTP_LOCAL, V_LATER, V_LATER},
+    {68, "TFTP_NOTFOUND", HTTP_LOCAL, V_LATER, V_LATER},
+    {69, "TFTP_PERM", HTTP_LOCAL, V_LATER, V_LATER},
+    {70, "REMOTE_DISK_FULL", HTTP_LOCAL, V_LATER, V_LATER},
+    {71, "TFTP_ILLEGAL", HTTP_LOCAL, V_LATER, V_LATER},
+    {72, "TFTP_UNKNOWNID", HTTP_LOCAL, V_LATER, V_LATER},
+    {73, "REMOTE_FILE_EXISTS", HTTP_LOCAL, V_LATER, V_LATER},
+    {74, "TFTP_NOSUCHUSER", HTTP_LOCAL, V_LATER, V_LATER},
+    {75, "OBSOLETE75", HTTP_LOCAL, V_LATER, V_LATER},
+    {76, "OBSOLETE76", HTTP_LOCAL, V_LATER, V_LATER},
+    {77, "SSL_CACERT_BADFILE", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {78, "REMOTE_FILE_NOT_FOUND", HTTP_LOCAL, V_LATER, V_LATER},
+    {79, "SSH", HTTP_LOCAL, V_LATER, V_LATER},
+    {80, "SSL_SHUTDOWN_FAILED", HTTP_CUT, V_DOWN, V_LATER},
+    {81, "AGAIN", HTTP_CUT, V_DOWN, V_LATER},
+    {82, "SSL_CRL_BADFILE", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {83, "SSL_ISSUER_ERROR", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {84, "FTP_PRET_FAILED", HTTP_LOCAL, V_LATER, V_LATER},
+    {85, "RTSP_CSEQ_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {86, "RTSP_SESSION_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {87, "FTP_BAD_FILE_LIST", HTTP_LOCAL, V_LATER, V_LATER},
+    {88, "CHUNK_FAILED", HTTP_LOCAL, V_LATER, V_LATER},
+    {89, "NO_CONNECTION_AVAILABLE", HTTP_NO_CONNECT, V_DOWN, V_DOWN},
+    {90, "SSL_PINNEDPUBKEYNOTMATCH", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {91, "SSL_INVALIDCERTSTATUS", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {92, "HTTP2_STREAM", HTTP_CUT, V_DOWN, V_LATER},
+    {93, "RECURSIVE_API_CALL", HTTP_LOCAL, V_LATER, V_LATER},
+    {94, "AUTH_ERROR", HTTP_LOCAL, V_LATER, V_LATER},
+    {95, "HTTP3", HTTP_CUT, V_DOWN, V_LATER},
+    {96, "QUIC_CONNECT_ERROR", HTTP_NO_CONNECT, V_DOWN, V_DOWN},
+    {97, "PROXY", HTTP_NO_CONNECT, V_DOWN, V_DOWN},
+    {98, "SSL_CLIENTCERT", HTTP_NO_TLS, V_DOWN, V_DOWN},
+    {99, "UNRECOVERABLE_POLL", HTTP_LOCAL, V_LATER, V_LATER},
+    {100, "TOO_LARGE", HTTP_LOCAL, V_LATER, V_LATER},
+    {101, "ECH_REQUIRED", HTTP_LOCAL, V_LATER, V_LATER},
+};
+
+static enum verdict
+judge(enum http_fate fate, int status)
+{
+	struct http_answer a = {.fate = fate, .status = status, .text = "why"};
+	char text[ERR_TEXT];
+	enum verdict v = verdict_document(&a, text);
+
+	assert_int_equal(verdict_api(&a, CLK_DAY, text), v);
+	return v;
+}
+
 static void
 test_fates(void **state)
 {
-	/* The numbers are libcurl's ABI (libcurl-errors(3)); all others are HTTP_LOCAL. */
-	static const struct {
-		int code;
-		enum http_fate fate;
-	} t[] = {{0, HTTP_ANSWERED}, {1, HTTP_CUT}, {3, HTTP_FORBIDDEN}, {5, HTTP_NO_NAME},
-	    {6, HTTP_NO_NAME}, {7, HTTP_NO_CONNECT}, {8, HTTP_CUT}, {16, HTTP_CUT},
-	    {18, HTTP_CUT}, {28, HTTP_STALLED}, {35, HTTP_NO_TLS}, {42, HTTP_FORBIDDEN},
-	    {52, HTTP_CUT}, {53, HTTP_NO_TLS}, {54, HTTP_NO_TLS}, {55, HTTP_CUT},
-	    {56, HTTP_CUT}, {58, HTTP_NO_TLS}, {59, HTTP_NO_TLS}, {60, HTTP_NO_TLS},
-	    {61, HTTP_CUT}, {63, HTTP_TOO_LARGE}, {64, HTTP_NO_TLS}, {65, HTTP_CUT},
-	    {66, HTTP_NO_TLS}, {77, HTTP_NO_TLS}, {80, HTTP_CUT}, {81, HTTP_CUT},
-	    {82, HTTP_NO_TLS}, {83, HTTP_NO_TLS}, {89, HTTP_NO_CONNECT}, {90, HTTP_NO_TLS},
-	    {91, HTTP_NO_TLS}, {92, HTTP_CUT}, {95, HTTP_CUT}, {96, HTTP_NO_CONNECT},
-	    {97, HTTP_NO_CONNECT}, {98, HTTP_NO_TLS}};
-
 	(void)state;
-	for (int code = -1; code <= 200; code++) {
-		enum http_fate fate = HTTP_LOCAL;
-
-		for (size_t i = 0; i < COUNT(t); i++)
-			if (t[i].code == code)
-				fate = t[i].fate;
-		if (http_fate_of(code) != fate)
-			fail_msg("code %d: fate %d", code, (int)http_fate_of(code));
+	assert_int_equal(http_fate_of(CURLE_OK), HTTP_ANSWERED);
+	if (CURL_LAST > COUNT(fates) + 1)
+		fail_msg("libcurl has codes from %zu to %d that are in no row",
+		    COUNT(fates) + 1, CURL_LAST - 1);
+	for (size_t i = 0; i < COUNT(fates); i++) {
+		assert_int_equal(fates[i].code, i + 1);
+		if (http_fate_of(fates[i].code) != fates[i].fate)
+			fail_msg("%d, CURLE_%s: fate %d", fates[i].code, fates[i].name,
+			    (int)http_fate_of(fates[i].code));
+		if (judge(fates[i].fate, 0) != fates[i].before ||
+		    judge(fates[i].fate, 200) != fates[i].after)
+			fail_msg("%d, CURLE_%s: another verdict", fates[i].code, fates[i].name);
 	}
+	for (int code = -1; code <= 1000; code = code < 0 ? (int)COUNT(fates) + 1 : code + 1)
+		assert_int_equal(http_fate_of(code), HTTP_LOCAL);
 }
 
 /* ---- several at once ---- */
