@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "clk.h"
-#include "digest.h"
 #include "document.h"
+#include "download.h"
 #include "handover.h"
 #include "hash.h"
 #include "io.h"
@@ -21,13 +21,10 @@
 #include "log.h"
 #include "park.h"
 #include "share.h"
-#include "sniff.h"
 #include "step.h"
 #include "str.h"
 #include "verdict.h"
 
-#define RELINKS 3                    /* fresh links asked for in one try */
-#define HOPS 3                       /* redirects followed on the way to a document */
 #define RESUMES 5                    /* times one try goes on with what broke off */
 #define PART_LEAST (64 * 1024)       /* bytes that are worth being put aside */
 #define LINK_SPARE (30 * CLK_SECOND) /* a link that ends sooner is not kept for a retry */
@@ -59,23 +56,13 @@ keep_link(struct work *w)
 	lane_linked(w->d);
 }
 
-/* An absolute Location, or one that begins at the host's root. */
+/* A redirect's way. */
 static bool
 follow(struct work *w, const char *location)
 {
-	char next[HTTP_URL], raw[HTTP_URL];
-	struct http_url u;
 	int64_t end;
 
-	if (location[0] == '/' && location[1] != '/') {
-		if (!http_url(w->link, &u) ||
-		    (size_t)snprintf(raw, sizeof(raw), "%s://%s:%s%s", u.scheme, u.host, u.port,
-			location) >= sizeof(raw))
-			return false;
-	} else if (!str_copy(raw, sizeof(raw), location)) {
-		return false;
-	}
-	if (!http_mend(raw, next, sizeof(next)) || !str_copy(w->link, sizeof(w->link), next))
+	if (!download_follow(w->link, location))
 		return false;
 	if ((end = api_link_end(w->link)) != 0)
 		w->link_end = end;
@@ -90,7 +77,7 @@ relink(struct work *w, const char *why)
 	w->link[0] = '\0';
 	w->hops = 0;
 	drop_link(w->job);
-	if (w->relinks++ >= RELINKS) {
+	if (w->relinks++ >= DOWNLOAD_RELINKS) {
 		work_retry(w, -1, why);
 		return;
 	}
@@ -189,62 +176,14 @@ document_stop(struct work *w)
 
 /* ---- all of it came ---- */
 
-/* The first and the last bytes; sets meta's suffix, type, name and warning. */
-static enum rc
-look_at_content(struct work *w, bool proven, struct err *e)
-{
-	char *tail = malloc(SNIFF_TAIL), first[SNIFF_BYTES];
-	struct store_meta *m = &w->meta;
-	uint64_t at = m->size > SNIFF_TAIL ? m->size - SNIFF_TAIL : 0;
-	const char *odd;
-	ssize_t n, k;
-	enum rc rc;
-
-	if (tail == NULL)
-		return err_set(e, RC_LATER, "no memory");
-	if ((n = pread(w->doc.fd, first, sizeof(first), 0)) < 0 ||
-	    (k = pread(w->doc.fd, tail, SNIFF_TAIL, (off_t)at)) < 0) {
-		rc = err_sys(e, "pread", "document");
-		goto out;
-	}
-	w->fetch.content = true;
-	rc = sniff(first, (size_t)n, w->fetch.content_type, w->fetch.name, m, e);
-	if (rc != RC_OK || (odd = sniff_tail(first, (size_t)n, tail, (size_t)k, m)) == NULL)
-		goto out;
-	/*
-	 * It looks cut.  If its host's digest says that it is what the host has, or the try
-	 * before brought the very same, then that is the document, odd as it is.
-	 */
-	if (proven || strstr(w->job->retry.reason, m->sha256) != NULL)
-		(void)snprintf(m->warning, sizeof(m->warning), "%s", odd);
-	else
-		rc = err_set(e, RC_LATER, "%s (sha256 %s)", odd, m->sha256);
-out:
-	free(tail);
-	return rc;
-}
-
 static void
 finish_on_pool(void *arg)
 {
 	struct work *w = arg;
 	struct store_place at = step_place(w);
-	char md5[HASH_HEX];
-	enum digest digest;
 
-	(void)!str_copy(md5, sizeof(md5), w->fetch.md5);
-	w->fetch.content = false;
-	if (w->meta.sha256[0] == '\0' &&
-	    (w->pool_rc = digest_file(w->doc.fd, w->meta.sha256, md5, &w->pool_err)) != RC_OK)
-		return;
-	digest = digest_compare(&w->fetch.said, md5);
-	if (digest == DIGEST_DIFFERS) {
-		w->fetch.content = true;
-		w->pool_rc = err_set(&w->pool_err, RC_LATER,
-		    "the document does not have the digest that its host gives");
-		return;
-	}
-	w->pool_rc = look_at_content(w, digest == DIGEST_AGREES, &w->pool_err);
+	w->pool_rc = download_check(w->doc.fd, &w->fetch.got, w->job->retry.reason, &w->meta,
+	    &w->fetch.content, &w->pool_err);
 	if (w->pool_rc != RC_OK)
 		return;
 	w->fetch.content = false;
@@ -305,28 +244,18 @@ static void
 finish(struct work *w, const struct http_answer *a, const char *link)
 {
 	struct store_meta *m = &w->meta;
+	struct err e;
 
-	if (a->coding[0] != '\0' && !str_eq_nocase(a->coding, "identity")) {
+	*m = (struct store_meta){
+	    .event_time = w->rec.received, .stored = clk_wall(), .fetched = clk_wall()};
+	if (download_take(a, link, w->fetch.source, &w->fetch.got, m, &e) != RC_OK) {
 		drop_link(w->job);
-		work_retry(w, -1, "the document came compressed, which was not asked for");
+		work_retry(w, -1, e.text);
 		return;
 	}
-	*m = (struct store_meta){.size = a->file_len,
-	    .event_time = w->rec.received,
-	    .stored = clk_wall(),
-	    .fetched = clk_wall()};
 	(void)!str_copy(m->event, sizeof(m->event), w->job->name);
-	(void)!str_copy(m->sha256, sizeof(m->sha256), a->sha256);
-	(void)!str_copy(m->source, sizeof(m->source), w->fetch.source);
-	if (http_etag_strong(a->etag))
-		(void)!str_copy(m->etag, sizeof(m->etag), a->etag);
-	digest_take(a, &w->fetch.said);
-	(void)!str_copy(w->fetch.md5, sizeof(w->fetch.md5), a->md5);
 	if (a->file_from > 0 && a->etag[0] == '\0')
 		(void)!str_copy(m->etag, sizeof(m->etag), w->fetch.part.etag);
-	(void)!str_copy_n(w->fetch.content_type, sizeof(w->fetch.content_type), a->content_type,
-	    strnlen(a->content_type, sizeof(w->fetch.content_type) - 1));
-	sniff_name(a->disposition, link, w->fetch.name, sizeof(w->fetch.name));
 	work_on_pool(w, finish_on_pool, finished);
 }
 
@@ -401,7 +330,7 @@ judge(struct work *w, const struct http_answer *a, enum verdict v, const char *w
 			again_afresh(w, "the rest of the document has another length");
 		return;
 	case V_LINK:
-		if (w->hops++ >= HOPS || !follow(w, a->location)) {
+		if (w->hops++ >= DOWNLOAD_HOPS || !follow(w, a->location)) {
 			drop_link(w->job);
 			work_retry(w, -1, "too many redirects, or one that leads nowhere");
 		} else {
@@ -492,18 +421,10 @@ conditions(struct work *w, struct http_request *rq)
 	}
 }
 
-/* More than the receiver wants to be left: documents give way to events. */
-static uint64_t
-room(const struct work *w)
-{
-	return 2 * w->d->conf->spool.min_free;
-}
-
 void
 document_go(struct work *w)
 {
-	static const char *const headers[] = {"Accept-Encoding: identity"};
-	struct http_request rq = {.url = w->link, .headers = headers, .nheaders = 1};
+	struct http_request rq = {.url = w->link};
 	struct err e;
 	enum rc rc;
 
@@ -511,10 +432,8 @@ document_go(struct work *w)
 	if (!step_ask(w, "document", w->fetch.host))
 		return;
 	step_settings(w, &rq);
+	download_request(w->d->conf, &rq);
 	rq.guard = w->grant->guard;
-	rq.max_file = w->d->conf->daemon.max_document;
-	rq.min_free = room(w);
-	rq.total_timeout = w->d->conf->daemon.download_timeout;
 	if ((rc = open_file(w, &e)) != RC_OK) {
 		work_disk(w, PARK_STORE, &e);
 		return;
@@ -527,17 +446,6 @@ document_go(struct work *w)
 		work_finish(w, SPOOL_FAILED, e.text);
 	else
 		work_retry(w, -1, e.text);
-}
-
-/* The link without its query, which is new each time: whether two links are to one object. */
-static enum rc
-link_source(const struct http_url *u, char out[HASH_HEX], struct err *e)
-{
-	char text[sizeof(struct http_url)];
-	int n = snprintf(
-	    text, sizeof(text), "%s://%s:%s%s", u->scheme, u->host, u->port, u->path);
-
-	return hash_sha256(text, n > 0 ? (size_t)n : 0, out, e);
 }
 
 /* RC_LATER: the API gave the link again that was refused just now. */
@@ -558,17 +466,15 @@ document_start(struct work *w)
 {
 	struct http_url u;
 	struct err e;
+	enum rc rc;
 
 	step_at(w, "document");
-	if (!http_url(w->link, &u)) {
-		work_finish(w, SPOOL_FAILED, "the document's link is not a URL");
-		return;
-	}
-	if (guard_url(w->grant->guard, u.scheme, u.host, u.port, u.userinfo, &e) != RC_OK) {
+	rc = download_link(w->link, w->grant->guard, &u, w->fetch.source, &e);
+	if (rc == RC_BAD || rc == RC_DENIED) {
 		work_finish(w, SPOOL_FAILED, e.text);
 		return;
 	}
-	if (link_is_new(w, &e) != RC_OK || link_source(&u, w->fetch.source, &e) != RC_OK) {
+	if (rc != RC_OK || link_is_new(w, &e) != RC_OK) {
 		drop_link(w->job);
 		work_retry(w, -1, e.text);
 		return;
@@ -580,27 +486,13 @@ document_start(struct work *w)
 
 /* ---- the API answers with the document itself ---- */
 
-/* Does an answer look like a record, or like a page about an error, by its type or bytes? */
-static bool
-is_message(const char *type, const char *p, size_t n)
-{
-	if (strcasestr(type, "json") != NULL || strcasestr(type, "html") != NULL ||
-	    strcasestr(type, "problem") != NULL)
-		return true;
-	while (n > 0 && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) {
-		p++;
-		n--;
-	}
-	return n == 0 || *p == '{' || *p == '[' || *p == '<';
-}
-
 static int
 choose(const struct http_answer *a, const char *p, size_t n, void *arg)
 {
 	struct work *w = arg;
 	struct err e;
 
-	if (is_message(a->content_type, p, n))
+	if (download_is_message(a->content_type, p, n))
 		return -1;
 	store_abort(w->d->store, &w->doc);
 	memset(&w->fetch.part, 0, sizeof(w->fetch.part));
@@ -618,7 +510,7 @@ document_expect(struct work *w, struct http_request *rq)
 		return;
 	rq->choose = choose;
 	rq->max_file = w->d->conf->daemon.max_document;
-	rq->min_free = room(w);
+	rq->min_free = download_room(w->d->conf);
 }
 
 void

@@ -125,35 +125,14 @@ step_link(struct work *w)
 	}
 }
 
-/* Does the store have a newer record than the API gave us? */
-static bool
-is_older(struct work *w, const struct store_place *at)
-{
-	struct buf kept = BUF_INIT(w->d->conf->daemon.max_record);
-	struct json *old = NULL, *new = NULL;
-	bool older;
-
-	older = store_read_record(w->d->store, at, &kept, NULL) == RC_OK &&
-		json_parse(buf_text(&kept), kept.n, &old, NULL) == RC_OK &&
-		json_parse(buf_text(&w->record), w->record.n, &new, NULL) == RC_OK &&
-		api_is_older(w->d->conf, &w->ev, old, new);
-	json_free(&old);
-	json_free(&new);
-	buf_free(&kept);
-	return older;
-}
-
 static void
 record_on_pool(void *arg)
 {
 	struct work *w = arg;
 	struct store_place at = step_place(w);
 
-	if (is_older(w, &at))
-		w->pool_rc = RC_EXISTS;
-	else
-		w->pool_rc = store_record(
-		    w->d->store, &at, buf_text(&w->record), w->record.n, &w->pool_err);
+	w->pool_rc = download_record(w->d->store, w->d->conf, &w->ev, &at, buf_text(&w->record),
+	    w->record.n, &w->pool_err);
 }
 
 static void

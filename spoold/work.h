@@ -15,7 +15,7 @@
 #include "api.h"
 #include "buf.h"
 #include "daemon.h"
-#include "digest.h"
+#include "download.h"
 #include "event.h"
 #include "pool.h"
 #include "spool.h"
@@ -47,12 +47,10 @@ struct fetch {
 	char refused[HASH_HEX]; /* of one that was refused in this try */
 	struct store_part part; /* what doc holds */
 	struct store_meta
-	    known; /* what the store has, if that may be enough; sha256 "": nothing */
-	struct digest_said said; /* what the host says of the bytes */
-	char md5[33];            /* of what came, "" not known */
-	char content_type[STORE_TEXT], name[STORE_TEXT];
-	bool content;       /* pool_rc is about what the bytes are */
-	enum verdict after; /* how the try ends once the part is put aside */
+	    known;           /* what the store has, if that may be enough; sha256 "": nothing */
+	struct download got; /* what the host says of the bytes */
+	bool content;        /* pool_rc is about what the bytes are */
+	enum verdict after;  /* how the try ends once the part is put aside */
 	int64_t retry_after;
 };
 

@@ -23,7 +23,8 @@ LEVELS = [
     {"conf", "event", "rec", "count", "keyfile"},
     {"retry", "evlog", "pause", "spool", "guard"},
     {"setup", "intake", "http", "store"},
-    {"token", "api", "discovery", "feed", "verdict"},
+    {"token", "api", "digest", "discovery", "feed", "sniff", "verdict"},
+    {"download"},
 ]
 # files that belong to the module of another name
 PARTS = {"conf_keys": "conf", "conf_print": "conf", "conf_read": "conf", "conf_value": "conf",
