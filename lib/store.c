@@ -9,14 +9,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "clk.h"
+#include "hash.h"
 #include "io.h"
 #include "json.h"
 #include "store.h"
@@ -29,6 +32,10 @@
 #define META "document.json"
 #define GRAVE "deleted.json"
 #define VERSIONS "versions"
+#define LOCK ".lock"                /* one byte an object: who changes it */
+#define LOCK_WAIT (20 * CLK_SECOND) /* no change of an object takes longer */
+#define LOCK_LOOK 5                 /* milliseconds between two looks */
+#define LOCK_DIGITS 15              /* of an object's digest: where its byte is */
 #define PART "part."
 #define PART_TEXT ".json"
 #define PART_FILE (NAME_SIZE + sizeof(PART) + sizeof(PART_TEXT))
@@ -105,6 +112,17 @@ is_of_pair(int dir, const char *file)
 	       str_copy(other + n, k + 1, PART_TEXT) && io_exists(dir, other);
 }
 
+/* Is somebody writing to it, in this process or another (store_begin)? */
+static bool
+in_use(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool is = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+
+	io_close(&fd);
+	return is;
+}
+
 static enum rc
 sweep_name(int dir, const char *name, void *arg, struct err *e)
 {
@@ -114,7 +132,8 @@ sweep_name(int dir, const char *name, void *arg, struct err *e)
 	(void)e;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    (int64_t)st.st_mtim.tv_sec * CLK_SECOND <
-		(is_of_pair(dir, name) ? s->parts : s->others))
+		(is_of_pair(dir, name) ? s->parts : s->others) &&
+	    !in_use(dir, name))
 		(void)io_unlink(dir, name, NULL);
 	return RC_OK;
 }
@@ -322,20 +341,67 @@ open_place(struct store *st, const struct store_place *at, bool make, int *fd, s
 	return rc;
 }
 
+/*
+ * An object's folder for a change that nobody else, in whatever
+ * process, makes at the same time; let_go ends that.  The lock is a byte of a file that only
+ * the store's owner can open, so none of its readers can hold it.  RC_LATER: another one does.
+ */
+static enum rc
+claim(struct store *st, const struct store_place *at, bool make, int *dir, int *lock,
+    struct err *e)
+{
+	struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	const int64_t end = clk_mono() + LOCK_WAIT;
+	char where[NAME_ACCOUNT + NAME_WORD + NAME_FOLDER + 3], hex[HASH_HEX];
+	enum rc rc;
+
+	*dir = *lock = -1;
+	if ((rc = store_where(at, where, sizeof(where), e)) != RC_OK ||
+	    (rc = hash_sha256(where, strlen(where), hex, e)) != RC_OK)
+		return rc;
+	for (size_t i = 0; i < LOCK_DIGITS; i++)
+		byte.l_start = byte.l_start * 16 +
+			       (hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
+	*lock = openat(st->root, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (*lock < 0)
+		return err_sys(e, "openat", LOCK);
+	while (fcntl(*lock, F_OFD_SETLK, &byte) != 0) {
+		if (errno != EINTR && errno != EAGAIN && errno != EACCES)
+			rc = err_sys(e, "fcntl", LOCK);
+		else if (clk_mono() >= end)
+			rc = err_set(e, RC_LATER, "another program holds %.150s", where);
+		if (rc != RC_OK)
+			goto out;
+		(void)poll(NULL, 0, LOCK_LOOK);
+	}
+	rc = open_place(st, at, make, dir, e);
+out:
+	if (rc != RC_OK)
+		io_close(lock);
+	return rc;
+}
+
+static void
+let_go(int *dir, int *lock)
+{
+	io_close(dir);
+	io_close(lock);
+}
+
 enum rc
 store_record(
     struct store *st, const struct store_place *at, const char *body, size_t n, struct err *e)
 {
 	enum rc rc;
-	int fd;
+	int fd, lock;
 
-	if ((rc = open_place(st, at, true, &fd, e)) != RC_OK)
+	if ((rc = claim(st, at, true, &fd, &lock, e)) != RC_OK)
 		return rc;
 	if (io_exists(fd, GRAVE))
 		rc = err_set(e, RC_GONE, "the object was deleted before");
 	else
 		rc = io_replace(fd, RECORD, STORE_FILE, body, n, e);
-	io_close(&fd);
+	let_go(&fd, &lock);
 	return rc;
 }
 
@@ -392,9 +458,9 @@ store_tombstone(struct store *st, const struct store_place *at, const char *even
 	struct buf b = BUF_INIT(STORE_META);
 	char stamp[CLK_TEXT];
 	enum rc rc;
-	int fd;
+	int fd, lock;
 
-	if ((rc = open_place(st, at, true, &fd, e)) != RC_OK)
+	if ((rc = claim(st, at, true, &fd, &lock, e)) != RC_OK)
 		return rc;
 	clk_rfc3339(now, stamp);
 	buf_fmt(&b, "{\n  \"deleted\": \"%s\",\n  \"removed\": %s,\n  \"event\": ", stamp,
@@ -406,7 +472,7 @@ store_tombstone(struct store *st, const struct store_place *at, const char *even
 	if (rc == RC_OK && clear)
 		rc = clear_place(fd, e);
 	buf_free(&b);
-	io_close(&fd);
+	let_go(&fd, &lock);
 	return rc;
 }
 
@@ -546,9 +612,12 @@ store_begin(struct store *st, struct store_doc *doc, struct err *e)
 	    st->tmp, doc->tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (doc->fd < 0)
 		return err_sys(e, "openat", doc->tmp);
-	if (fchmod(doc->fd, STORE_FILE) == 0)
+	/* The lock, which a crash takes away, tells a store_open elsewhere to leave it alone.
+	 */
+	if (fchmod(doc->fd, STORE_FILE) != 0)
+		rc = err_sys(e, "fchmod", doc->tmp);
+	else if ((rc = io_lock(doc->fd, e)) == RC_OK)
 		return RC_OK;
-	rc = err_sys(e, "fchmod", doc->tmp);
 	store_abort(st, doc);
 	return rc;
 }
@@ -712,8 +781,11 @@ install(struct store *st, int dir, struct store_doc *doc, const struct store_met
 
 	if ((rc = document_file(meta, file, e)) != RC_OK)
 		return rc;
-	if (renameat(st->tmp, doc->tmp, dir, file) != 0)
-		return err_sys(e, "renameat", file);
+	if (renameat(st->tmp, doc->tmp, dir, file) != 0) {
+		rc = err_sys(e, "renameat", file);
+		/* What was swept away is the file that came, not the object. */
+		return rc == RC_GONE && !io_exists(st->tmp, doc->tmp) ? RC_LATER : rc;
+	}
 	doc->tmp[0] = '\0';
 	if ((rc = io_sync_dir(dir, e)) != RC_OK)
 		return rc;
@@ -747,15 +819,15 @@ store_confirm(struct store *st, const struct store_place *at, int64_t now, struc
 {
 	struct store_meta m;
 	enum rc rc;
-	int dir;
+	int dir, lock;
 
-	if ((rc = open_place(st, at, false, &dir, e)) != RC_OK)
+	if ((rc = claim(st, at, false, &dir, &lock, e)) != RC_OK)
 		return rc;
 	if ((rc = read_meta(dir, &m, e)) == RC_OK) {
 		m.fetched = now;
 		rc = write_meta(dir, META, &m, e);
 	}
-	io_close(&dir);
+	let_go(&dir, &lock);
 	return rc;
 }
 
@@ -765,11 +837,11 @@ store_commit(struct store *st, const struct store_place *at, struct store_doc *d
 {
 	char file[STORE_SUFFIX + 16];
 	struct store_meta old;
-	int dir = -1;
+	int dir = -1, lock = -1;
 	enum rc rc, synced;
 
 	if ((rc = document_file(meta, file, e)) != RC_OK ||
-	    (rc = open_place(st, at, true, &dir, e)) != RC_OK)
+	    (rc = claim(st, at, true, &dir, &lock, e)) != RC_OK)
 		goto out;
 	if (io_exists(dir, GRAVE)) {
 		rc = err_set(e, RC_GONE, "the object was deleted before");
@@ -796,7 +868,7 @@ store_commit(struct store *st, const struct store_place *at, struct store_doc *d
 		rc = rc == RC_OK ? err_set(e, RC_GONE, "the object was deleted meanwhile") : rc;
 	}
 out:
-	io_close(&dir);
+	let_go(&dir, &lock);
 	store_abort(st, doc);
 	return rc;
 }

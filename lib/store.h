@@ -6,6 +6,12 @@
  * store/<account>/<Category>/<hash id>/ holds record.json, document.<ext>,
  * document.json, deleted.json and versions/.  Every write is all or nothing and
  * doing it twice changes nothing.  Names in it are ours; a peer gives at most a suffix.
+ *
+ * Several threads and processes of its owner may use a store at once.  What changes an object
+ * (store_record, store_tombstone, store_confirm, store_commit) does so under a lock of that
+ * object, so one change is whole before the next looks; whoever waits for it in vain gets
+ * RC_LATER.  Temporary files have names of their own and are locked while they are written to,
+ * so a store_open beside them leaves them alone.
  */
 #ifndef ARKEN_STORE_H
 #define ARKEN_STORE_H

@@ -907,6 +907,92 @@ test_join_and_erase(void **state)
 	store_close(&st);
 }
 
+/* ---- two processes ---- */
+
+#define LETTERS 26
+
+static void
+commit_half(unsigned from)
+{
+	struct store *st;
+	int bad = 0;
+
+	if (store_join(path, &st, NULL) != RC_OK)
+		_exit(1);
+	for (unsigned i = from; i < LETTERS; i += 2) {
+		char text[] = {(char)('A' + i), '\0'};
+
+		bad += commit(st, text, i % 3 == 0 ? E1 : E2, i % 4 < 2 ? ".pdf" : ".txt") !=
+		       RC_OK;
+	}
+	store_close(&st);
+	_exit(bad);
+}
+
+/* Daemon and operator commit to one object at once: each change is whole, nothing is lost. */
+static void
+test_two_processes(void **state)
+{
+	struct store *st = store();
+	struct stat lock;
+	char name[TMPDIR_SIZE + 32];
+	pid_t child[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		if ((child[i] = fork()) == 0)
+			commit_half(i);
+	for (unsigned i = 0; i < 2; i++) {
+		int status;
+
+		assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(check_place(), (1u << LETTERS) - 1);
+	(void)snprintf(name, sizeof(name), "%s/.lock", path);
+	assert_int_equal(stat(name, &lock), 0);
+	assert_int_equal(lock.st_mode & 0777, 0600); /* no reader of the store can hold it */
+	store_close(&st);
+}
+
+static bool
+in_tmp(const char *name)
+{
+	char where[TMPDIR_SIZE + NAME_SIZE + 32];
+	struct stat is;
+
+	(void)snprintf(where, sizeof(where), "%s/.tmp/%s", path, name);
+	return stat(where, &is) == 0;
+}
+
+/* A daemon that starts leaves alone what another process is writing to, and only that. */
+static void
+test_open_beside_a_writer(void **state)
+{
+	struct store *st = store(), *other;
+	char where[TMPDIR_SIZE + NAME_SIZE + 32];
+	struct store_doc doc;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_begin(st, &doc, &e), RC_OK);
+	other = store();
+	store_close(&other);
+	assert_true(in_tmp(doc.tmp));
+	io_close(&doc.fd); /* as a crash would */
+	other = store();
+	store_close(&other);
+	assert_false(in_tmp(doc.tmp));
+	store_abort(st, &doc);
+	/* swept away in the middle of a commit: another try, the object is not gone */
+	assert_int_equal(store_begin(st, &doc, &e), RC_OK);
+	(void)snprintf(where, sizeof(where), "%s/.tmp/%s", path, doc.tmp);
+	assert_int_equal(unlink(where), 0);
+	assert_int_equal(
+	    store_commit(st, &place, &doc, &(struct store_meta){.event = E1}, &e), RC_LATER);
+	store_close(&st);
+}
+
 int
 main(void)
 {
@@ -930,6 +1016,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_parts_fail, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_clear_crash, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_crash, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_two_processes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_open_beside_a_writer, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
