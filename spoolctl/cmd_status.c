@@ -46,27 +46,6 @@ struct health {
 
 /* ---- looking ---- */
 
-/*
- * Is the daemon's lock held?  A shared lock for a moment, which no daemon that starts takes for
- * another daemon's (spool_lock_daemon).
- */
-static enum rc
-is_served(const struct spool *sp, bool *served, struct err *e)
-{
-	enum rc rc = RC_OK;
-	int fd;
-
-	*served = false;
-	if ((rc = io_open(spool_dir(sp), "lock", &fd, e)) != RC_OK)
-		return rc;
-	if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
-		*served = errno == EWOULDBLOCK;
-		rc = *served ? RC_OK : err_sys(e, "flock", "lock");
-	}
-	io_close(&fd);
-	return rc;
-}
-
 static bool
 count_one(const struct spool_entry *se, void *arg)
 {
@@ -394,7 +373,8 @@ cmd_status(struct ctl *c, int argc, char **argv)
 		return ctl_usage(c, "it takes no arguments");
 	if ((status = ctl_open(c)) != EX_OK)
 		return status;
-	if ((rc = is_served(c->spool, &h.served, &e)) != RC_OK || (rc = count(&h, &e)) != RC_OK)
+	if ((rc = ctl_is_served(c->spool, &h.served, &e)) != RC_OK ||
+	    (rc = count(&h, &e)) != RC_OK)
 		return ctl_fail(err_exit(rc), "%s", e.text);
 	read_file(&h);
 	judge(&h);

@@ -5,10 +5,12 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -190,6 +192,23 @@ ctl_self(const struct ctl *c, struct buf *out)
 		ctl_word(out, c->conf_path);
 		buf_str(out, " ");
 	}
+}
+
+enum rc
+ctl_is_served(const struct spool *sp, bool *served, struct err *e)
+{
+	enum rc rc = RC_OK;
+	int fd;
+
+	*served = false;
+	if ((rc = io_open(spool_dir(sp), "lock", &fd, e)) != RC_OK)
+		return rc;
+	if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+		*served = errno == EWOULDBLOCK;
+		rc = *served ? RC_OK : err_sys(e, "flock", "lock");
+	}
+	io_close(&fd);
+	return rc;
 }
 
 void

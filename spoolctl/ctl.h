@@ -133,6 +133,12 @@ void ctl_self(const struct ctl *c, struct buf *out);
 /* A word as a shell reads it back. */
 void ctl_word(struct buf *out, const char *word);
 
+/*
+ * Is the daemon's lock held?  A shared lock for a moment, which no daemon that starts takes for
+ * another daemon's (spool_lock_daemon).
+ */
+enum rc ctl_is_served(const struct spool *sp, bool *served, struct err *e) MUST_CHECK;
+
 /* Tell the daemon to look again now; that it cannot be told costs only time. */
 void ctl_wake(struct ctl *c);
 
