@@ -157,6 +157,20 @@ static const struct command commands[] = {
 	"on, one account.\n\n"
 	"  example: spoolctl reconcile --account acme --since 1200 --dry-run\n",
 	cmd_reconcile},
+    {"send-test",
+	"[--kind Category.Type] [--account NAME] [--client HASH] [--url URL] [--bearer FILE] "
+	"[--timeout TIME] [--dry-run] [--json]",
+	"post a test event through the public URL, and follow it to its end",
+	"It goes the whole way: web server, arken.fcgi, queue, spoold, API; a line a step,\n"
+	"with the time since the start.  Its object is made up, so Arken's API answers that\n"
+	"there is none, and nothing is handed over.  With --client HASH of a client that is\n"
+	"there, its record is fetched and handed over: the CRM sees an ordinary event.  The\n"
+	"kind is Client.Update, the URL public_url, the credential the newest line of\n"
+	"secret_file, unless told otherwise; --bearer sends the token in FILE, --dry-run (-n)\n"
+	"only shows.  Exit status: 0 done, 65 failed, 69 the URL is not reached, 75 accepted\n"
+	"but not done in a minute or TIME (it goes on), 77 or 78 refused.\n\n"
+	"  example: spoolctl send-test --timeout 10s\n",
+	cmd_send_test},
     {"make-spool", "[-u USER] [-g GROUP]", "make the folders of a spool, or what is missing",
 	"Root gives them to USER, the user of spoold; anybody else makes his own.  Without\n"
 	"-g it is the group of the configuration, with -s that of who runs this.\n\n"
@@ -200,7 +214,7 @@ print_help(void)
 	    "\n"
 	    "Exit status: 0 done, 64 usage, 65 an ID is ambiguous or an event is not fit for\n"
 	    "this, 66 no such event, spool or\n"
-	    "subscription, 74 output failed, 75 busy (try again), 77 no\n"
+	    "subscription, 69 not reached, 74 output failed, 75 busy (try again), 77 no\n"
 	    "permission, 78 configuration.\n",
 	    stdout);
 	return EX_OK;

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import tap
-from chain import HEADER, SECRET, SPOOLCTL, Chain, WAIT, files_below, wait_until
+from chain import DAEMON_USER, HEADER, SECRET, SPOOLCTL, Chain, WAIT, files_below, wait_until
 from issuer import AUDIENCE, Issuer
 
 TESTS = []
@@ -83,7 +83,7 @@ def a_replayed_event_is_a_duplicate():
 
 @test
 def a_bearer_token_from_a_file():
-    """--bearer FILE, for an account that takes tokens only"""
+    """--bearer FILE of replay and send-test, for an account that takes tokens only"""
     with Issuer() as i:
         ca = "issuer = %s\naudience = %s\nissuer_ca_file = %s\n" % (i.url, AUDIENCE, i.ca)
         with Chain("replaybearer", account=ca) as c:
@@ -101,6 +101,16 @@ def a_bearer_token_from_a_file():
                             e["eventId"])
             lacks(command, token, HEADER)
             tap.same(json.loads(shell(command))["status"], "duplicate")
+            # send-test takes the same file
+            has(c.ctl("send-test", "--url", c.url, want=78), "--bearer FILE")
+            c.write("etc/mine", token + "\n", 0o600, DAEMON_USER)
+            args = ["send-test", "--url", c.url, "--bearer", c.dir + "/etc/mine"]
+            dry, said = c.ctl(*args, "--dry-run"), c.ctl(*args)
+            has(dry, "Authorization: Bearer ********")
+            has(said, "verified by bearer:", "gone at the vendor")
+            lacks(dry + said, token)
+            c.write("etc/mine", token[:-6] + "AAAAAA\n", 0o600, DAEMON_USER)
+            has(c.ctl(*args, want=77), "401", "credential is refused")
 
 
 @test
