@@ -229,12 +229,29 @@ by_time(const void *a, const void *b)
 	return order != 0 ? order : x->at < y->at ? -1 : x->at > y->at;
 }
 
+/*
+ * The next line, its end included, in n bytes.  A NUL reads as a blank: a power cut may leave
+ * some at the end of a file, and the line that is added after them is to be found.
+ */
+static bool
+next_line(FILE *f, char line[EVLOG_LINE], size_t *n)
+{
+	int c = '\0';
+
+	*n = 0;
+	while (*n + 1 < EVLOG_LINE && c != '\n' && (c = getc_unlocked(f)) != EOF)
+		line[(*n)++] = c != '\0' ? (char)c : ' ';
+	line[*n] = '\0';
+	return *n > 0;
+}
+
 /* The lines of one day that are about name. */
 static enum rc
 read_day(int dir, const char *day, const char *name, struct story *s)
 {
 	char line[EVLOG_LINE], of[EVLOG_LINE];
 	enum rc rc = RC_OK;
+	size_t n;
 	FILE *f;
 	int fd;
 
@@ -244,7 +261,7 @@ read_day(int dir, const char *day, const char *name, struct story *s)
 		io_close(&fd);
 		return RC_LATER;
 	}
-	while (rc == RC_OK && fgets(line, sizeof(line), f) != NULL) {
+	while (rc == RC_OK && next_line(f, line, &n)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (evlog_value(line, "event", of, sizeof(of)) && str_eq(of, name) &&
 		    !story_add(s, line))
@@ -333,6 +350,7 @@ redact_day(int dir, const char *day, bool (*is_of)(const char *line, void *), vo
 	char line[EVLOG_LINE];
 	enum rc rc = RC_OK;
 	off_t at = 0;
+	size_t n;
 	FILE *f;
 
 	if (fd < 0)
@@ -342,9 +360,7 @@ redact_day(int dir, const char *day, bool (*is_of)(const char *line, void *), vo
 		io_close(&fd);
 		return rc;
 	}
-	while (rc == RC_OK && fgets(line, sizeof(line), f) != NULL) {
-		size_t n = strlen(line);
-
+	while (rc == RC_OK && next_line(f, line, &n)) {
 		if (is_of(line, arg) && redact_line(line)) {
 			if (pwrite(fd, line, n, at) != (ssize_t)n)
 				rc = err_sys(e, "pwrite", day);

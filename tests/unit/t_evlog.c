@@ -386,6 +386,30 @@ test_redact(void **state)
 	assert_int_equal(lines, 1);
 }
 
+/* A power cut may leave NULs at the end of a file; the next line is added after them. */
+static void
+test_after_power_cut(void **state)
+{
+	static const char lines[] =
+	    "time=2026-03-05T10:11:12Z step=a event=other reason=kept\0\n"
+	    "\0\0\0time=2026-03-05T10:11:13Z step=b event=" NAME " reason=secret\n";
+	char text[4096];
+	uint64_t changed = 0;
+	struct err e;
+
+	(void)state;
+	tmpdir_write(dir, "2026-03-05", lines, sizeof(lines) - 1);
+	story(NAME, 10);
+	assert_int_equal(count, 1);
+	assert_int_equal(
+	    evlog_redact(dir, is_name, (void *)(uintptr_t)NAME, &changed, &e), RC_OK);
+	assert_int_equal(changed, 1);
+	assert_int_equal(tmpdir_read(dir, "2026-03-05", text, sizeof(text)), sizeof(lines) - 1);
+	assert_memory_equal(text, lines, strlen(lines) + 2);
+	assert_null(memmem(text, sizeof(lines) - 1, "secret", 6));
+	assert_non_null(memmem(text, sizeof(lines) - 1, " reason=xxxxxx\n", 15));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -403,6 +427,7 @@ main(void)
 	    TEST(test_in_the_way),
 	    TEST(test_purge),
 	    TEST(test_redact),
+	    TEST(test_after_power_cut),
 	    TEST(test_long),
 	};
 
