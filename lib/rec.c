@@ -53,9 +53,12 @@ check_name(const struct rec *r, struct err *e)
 {
 	struct name parts;
 
-	if (name_parse(r->name, &parts) && str_eq(parts.account, r->account))
-		return RC_OK;
-	return err_set(e, RC_BAD, "Arken-Event is not an event's name");
+	if (!name_parse(r->name, &parts) || !str_eq(parts.account, r->account))
+		return err_set(e, RC_BAD, "Arken-Event is not an event's name");
+	/* Escaped it might be longer than what the reader has room for. */
+	if (!str_only(r->erased_ids, ".", 0, sizeof(r->erased_ids) - 1))
+		return err_set(e, RC_BAD, "Arken-Erased-Ids is not a digest");
+	return RC_OK;
 }
 
 enum rc

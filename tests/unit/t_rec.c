@@ -137,6 +137,11 @@ test_erased(void **state)
 	memcpy(strstr(b.p, "Arken-Erased: ") + 14, "2026-13", 7);
 	assert_int_equal(rec_parse(buf_text(&b), b.n, &r, &e), RC_BAD);
 	buf_free(&b);
+	/* What would be longer than the reader's room once it is escaped is not written. */
+	memset(want.erased_ids + 17, 0x1b, 64);
+	assert_int_equal(rec_write(&b, &want, &e), RC_BAD);
+	assert_string_equal(e.text, "Arken-Erased-Ids is not a digest");
+	buf_free(&b);
 }
 
 static void
