@@ -1056,6 +1056,9 @@ http_wait(struct http *h, struct pollfd *fds, unsigned n, int timeout, struct er
 
 /* ---- URLs ---- */
 
+/* A year has four digits; curl_getdate() takes one of six. */
+#define DATE_MAX INT64_C(253402300799)
+
 bool
 http_date(const char *text, int64_t *ms)
 {
@@ -1063,7 +1066,7 @@ http_date(const char *text, int64_t *ms)
 	time_t t;
 
 	/* A date begins with its weekday; curl_getdate() would take a number for one. */
-	if (first < 'a' || first > 'z' || (t = curl_getdate(text, NULL)) < 0)
+	if (first < 'a' || first > 'z' || (t = curl_getdate(text, NULL)) < 0 || t > DATE_MAX)
 		return false;
 	*ms = (int64_t)t * CLK_SECOND;
 	return true;

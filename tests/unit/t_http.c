@@ -869,6 +869,7 @@ test_retry_after(void **state)
 		CLK_MINUTE, CLK_HOUR},
 	    {"Date: Thu, 28 May 2026 20:26:10 GMT\r\nRetry-After: 5\r\n", 5000, -30000},
 	    {"Date: yesterday-ish\r\n", -1, 0},
+	    {"Date: Sunday, 06 Nov 199494 08:49:37 GMT\r\n", -1, 0},
 	};
 	struct fixture *f = *state;
 
