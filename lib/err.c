@@ -46,7 +46,8 @@ err_sys(struct err *e, const char *call, const char *what)
 		    what != NULL ? what : "", strerror(sys));
 		e->sys = sys;
 	}
-	return err_verdict(sys);
+	/* A call that failed did not succeed, even one that forgot to say why. */
+	return sys != 0 ? err_verdict(sys) : RC_LATER;
 }
 
 void

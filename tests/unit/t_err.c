@@ -51,6 +51,8 @@ test_sys(void **state)
 	assert_string_equal(e.text, "read() failed: Input/output error");
 	errno = ENOENT;
 	assert_int_equal(err_sys(NULL, "open", "x"), RC_GONE);
+	errno = 0; /* no call that failed is ever a success */
+	assert_int_equal(err_sys(NULL, "open", "x"), RC_LATER);
 }
 
 /* A name of any length leaves the reason to be read. */
