@@ -13,6 +13,7 @@ import sys
 
 import tap
 from chain import BOXES, DAEMON_USER, GROUP, IS_ROOT, SPOOLCTL, WAIT, Chain, files_below, wait_until
+from tap import has
 
 TESTS = []
 
@@ -20,11 +21,6 @@ TESTS = []
 def test(f):
     TESTS.append(f)
     return f
-
-
-def has(text, *parts):
-    for part in parts:
-        assert part in text, "%r is not in:\n%s" % (part, text)
 
 
 def name_of(e):

@@ -10,6 +10,7 @@ import sys
 import tap
 from chain import DAEMON_USER, HEADER, SECRET, SPOOLCTL, Chain, WAIT, files_below, wait_until
 from issuer import AUDIENCE, Issuer
+from tap import has, lacks
 
 TESTS = []
 
@@ -17,16 +18,6 @@ TESTS = []
 def test(f):
     TESTS.append(f)
     return f
-
-
-def has(text, *parts):
-    for part in parts:
-        assert part in text, "%r is not in:\n%s" % (part, text)
-
-
-def lacks(text, *parts):
-    for part in parts:
-        assert part not in text, "%r is in:\n%s" % (part, text)
 
 
 def name_of(e):

@@ -16,6 +16,7 @@ import threading
 
 import tap
 from chain import DAEMON_USER, HEADER, IS_ROOT, SECRET, SPOOLCTL, WAIT, Chain, Failure, listen_tcp
+from tap import has, lacks
 
 TESTS = []
 OFF = "reconcile = off\n"
@@ -24,16 +25,6 @@ OFF = "reconcile = off\n"
 def test(f):
     TESTS.append(f)
     return f
-
-
-def has(text, *parts):
-    for part in parts:
-        assert part in text, "%r is not in:\n%s" % (part, text)
-
-
-def lacks(text, *parts):
-    for part in parts:
-        assert part not in text, "%r is in:\n%s" % (part, text)
 
 
 def send(c, *args, want=0, conf=None):

@@ -15,6 +15,7 @@ import sys
 import tap
 from chain import GROUP, HEADER, IS_ROOT, SECRET, SPOOLCTL, WAIT, Chain, Failure
 from issuer import AUDIENCE, SECRET as CLIENT_SECRET, Issuer
+from tap import has, lacks
 
 TESTS = []
 MASK = "********"
@@ -23,16 +24,6 @@ MASK = "********"
 def test(f):
     TESTS.append(f)
     return f
-
-
-def has(text, *parts):
-    for part in parts:
-        assert part in text, "%r is not in:\n%s" % (part, text)
-
-
-def lacks(text, *parts):
-    for part in parts:
-        assert part not in text, "%r is in:\n%s" % (part, text)
 
 
 def root(c, *args, want=0, stdin=subprocess.DEVNULL):

@@ -25,6 +25,8 @@ import sys
 import tempfile
 import traceback
 
+from tap import has, lacks
+
 BUILD = os.path.abspath(os.environ.get("ARKEN_BUILD", "."))
 PROGRAM = os.path.join(BUILD, "spoolctl", "spoolctl")
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -47,16 +49,6 @@ def test(f):
 
 def same(got, want, what=""):
     assert got == want, "%s: got %r, want %r" % (what, got, want)
-
-
-def has(text, *parts):
-    for part in parts:
-        assert part in text, "%r is not in:\n%s" % (part, text)
-
-
-def lacks(text, *parts):
-    for part in parts:
-        assert part not in text, "%r is in:\n%s" % (part, text)
 
 
 def ago(**span):

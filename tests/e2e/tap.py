@@ -23,6 +23,16 @@ def same(got, want, what=""):
         raise AssertionError("%s: got %r, want %r" % (what or "value", got, want))
 
 
+def has(text, *parts):
+    for part in parts:
+        assert part in text, "%r is not in:\n%s" % (part, text)
+
+
+def lacks(text, *parts):
+    for part in parts:
+        assert part not in text, "%r is in:\n%s" % (part, text)
+
+
 def note(text):
     """A comment, with the result of the test that makes it."""
     lines = ["# " + line for line in str(text).splitlines()]
