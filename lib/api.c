@@ -358,6 +358,63 @@ api_link(const struct conf *c, const struct event *ev, const struct json *answer
 	return guard_url(g, u.scheme, u.host, u.port, u.userinfo, e);
 }
 
+enum rc
+api_documents_url(const struct conf *c, const struct conf_account *a, const char *client,
+    char url[HTTP_URL], struct err *e)
+{
+	struct event ev = {.category = "DocumentData", .type = "List"};
+	const struct conf_callback *cb = conf_callback(c, ev.category, ev.type);
+	const char *get = "/documentdata/account/client?accountHashId={accountHashId}"
+			  "&clientHashId={clientHashId}";
+
+	if (cb != NULL && str_eq(cb->kind, API_LIST) && cb->get != NULL)
+		get = cb->get;
+	url[0] = '\0';
+	(void)!str_copy(ev.client_hash, sizeof(ev.client_hash), client);
+	return expand(a, &ev, get, url, e);
+}
+
+/* One entry of the list; RC_OK also for what is not to be taken. */
+static enum rc
+take_document(const struct json *v, const char *client, char (*ids)[NAME_HASH], size_t max,
+    size_t *n, struct err *e)
+{
+	const char *id = json_string(v), *owner = json_text(json_member(v, "clientHashId"));
+
+	if (id == NULL && (id = json_text(json_member(v, "documentHashId"))) == NULL)
+		id = json_text(json_member(v, "hashId"));
+	if (!name_hash_ok(id))
+		return err_set(e, RC_BAD, "an entry of the list names no document");
+	if (owner != NULL && !str_eq(owner, client))
+		return RC_OK;
+	for (size_t i = 0; i < *n; i++)
+		if (str_eq(ids[i], id))
+			return RC_OK;
+	if (*n == max)
+		return err_set(e, RC_FULL, "more than %zu documents", max);
+	(void)!str_copy(ids[(*n)++], NAME_HASH, id);
+	return RC_OK;
+}
+
+enum rc
+api_documents(const struct json *answer, const char *client, char (*ids)[NAME_HASH], size_t max,
+    size_t *n, struct err *e)
+{
+	const struct json *list = answer;
+	enum rc rc = RC_OK;
+
+	*n = 0;
+	if (json_type(answer) == JSON_OBJECT)
+		for (list = json_first(answer); list != NULL && json_type(list) != JSON_ARRAY;)
+			list = json_next(list);
+	if (json_type(list) != JSON_ARRAY)
+		return err_set(e, RC_BAD, "the answer is no list of documents");
+	for (const struct json *v = json_first(list); v != NULL && rc == RC_OK;
+	     v = json_next(v))
+		rc = take_document(v, client, ids, max, n, e);
+	return rc;
+}
+
 /* The time of the last change; false: it does not say. */
 static bool
 updated_on(const struct conf_callback *cb, const struct json *record, int64_t *ms)

@@ -54,6 +54,21 @@ bool api_is_delete(const struct event *ev) MUST_CHECK;
 enum rc api_link(const struct conf *c, const struct event *ev, const struct json *answer,
     const struct guard *g, char url[HTTP_URL], struct err *e) MUST_CHECK;
 
+#define API_LIST "DocumentData.List" /* the call for it is that of this kind of callback */
+#define API_DOCUMENTS 10000          /* more documents of one client are refused */
+
+/* The URL of the call that lists a client's documents.  RC_BAD: too long. */
+enum rc api_documents_url(const struct conf *c, const struct conf_account *a,
+    const char *client, char url[HTTP_URL], struct err *e) MUST_CHECK;
+
+/*
+ * The documents in its answer: an array, or an object with one, of hash ids or of objects with
+ * documentHashId or hashId; each once.  What says that it is another client's is left out.
+ * RC_BAD: neither.  RC_FULL: more than max.
+ */
+enum rc api_documents(const struct json *answer, const char *client, char (*ids)[NAME_HASH],
+    size_t max, size_t *n, struct err *e) MUST_CHECK;
+
 /*
  * Is an answer of the API older than the record that is kept?  false: not, or nobody can tell.
  */

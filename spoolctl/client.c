@@ -125,9 +125,8 @@ answered(const struct http_answer *a, void *arg)
 	u->ans->http.body_len = u->ans->body.n;
 }
 
-/* Until it is answered, whatever the answer is. */
-static enum rc
-exchange(
+enum rc
+client_exchange(
     struct client *cl, const struct http_request *rq, struct client_answer *ans, struct err *e)
 {
 	struct under_way u = {.ans = ans};
@@ -212,7 +211,7 @@ ask(struct client *cl, struct err *e)
 	rq.max_body = TOKEN_ANSWER;
 	if (cl->counts != NULL)
 		count_add(cl->counts, COUNT_TOKENS, 1);
-	if ((rc = exchange(cl, &rq, &ans, e)) != RC_OK)
+	if ((rc = client_exchange(cl, &rq, &ans, e)) != RC_OK)
 		goto out;
 	if (ans.http.fate != HTTP_ANSWERED)
 		rc = err_set(e, RC_LATER, "no token: %.250s", ans.http.text);
@@ -307,7 +306,7 @@ enum rc
 client_run(
     struct client *cl, const struct http_request *rq, struct client_answer *ans, struct err *e)
 {
-	enum rc rc = exchange(cl, rq, ans, e);
+	enum rc rc = client_exchange(cl, rq, ans, e);
 
 	return rc == RC_OK ? judge(ans, e) : rc;
 }

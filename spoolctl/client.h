@@ -66,6 +66,10 @@ enum rc client_call(struct client *cl, const struct http_request *rq, struct cli
 enum rc client_run(struct client *cl, const struct http_request *rq, struct client_answer *ans,
     struct err *e) MUST_CHECK;
 
+/* The same, not judged: RC_OK whatever came of it; look at ans->http. */
+enum rc client_exchange(struct client *cl, const struct http_request *rq,
+    struct client_answer *ans, struct err *e) MUST_CHECK;
+
 /*
  * When the certificate of the latest request's host ends, wall clock; 0: not known, for it was
  * a connection that had been open.

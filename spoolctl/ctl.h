@@ -72,6 +72,7 @@ int cmd_replay(struct ctl *c, int argc, char **argv);
 int cmd_erase(struct ctl *c, int argc, char **argv);
 int cmd_reconcile(struct ctl *c, int argc, char **argv);
 int cmd_send_test(struct ctl *c, int argc, char **argv);
+int cmd_pull(struct ctl *c, int argc, char **argv);
 
 /* The table of all commands, in the order of the help. */
 const struct command *ctl_commands(size_t *n);

@@ -171,6 +171,16 @@ static const struct command commands[] = {
 	"but not done in a minute or TIME (it goes on), 77 or 78 refused.\n\n"
 	"  example: spoolctl send-test --timeout 10s\n",
 	cmd_send_test},
+    {"pull",
+	"--client HASH [--document HASH] [--account NAME] [-o FILE|DIR] [--force] [--dry-run] "
+	"[--json]",
+	"fetch documents of a client by hand",
+	"All documents that the API lists for the client, or the one of --document: details,\n"
+	"link, download and checks are those of spoold, which may run meanwhile.  They go\n"
+	"into the store, or with -o (--output) to a file or folder, where nothing is\n"
+	"overwritten without --force.  With --dry-run (-n) nothing is downloaded.\n\n"
+	"  example: spoolctl pull --client 8KqT2m --dry-run\n",
+	cmd_pull},
     {"make-spool", "[-u USER] [-g GROUP]", "make the folders of a spool, or what is missing",
 	"Root gives them to USER, the user of spoold; anybody else makes his own.  Without\n"
 	"-g it is the group of the configuration, with -s that of who runs this.\n\n"

@@ -143,6 +143,31 @@ documents_delete(struct call *c)
 	c->r->status = 204;
 }
 
+/* What there is about a client's documents. */
+static void
+documents_get(struct call *c)
+{
+	uint32_t client = object(c, OBJ_CLIENT, "clientHashId");
+	bool object_form = strcmp(c->sb->opt.envelope, "object") == 0, more = false;
+	struct buf *out = &c->r->body;
+	const struct obj *o;
+	uint32_t i;
+
+	if (client == 0)
+		return;
+	json_type(c);
+	buf_str(out, object_form ? "{\"documents\":[" : "[");
+	for (i = 1; (o = world_get(c->sb->world, OBJ_DOCUMENT, i)) != NULL; i++) {
+		if (o->owner != client || o->gone)
+			continue;
+		if (more)
+			buf_str(out, ",");
+		world_document(c->sb->world, i, out);
+		more = true;
+	}
+	buf_str(out, object_form ? "]}" : "]");
+}
+
 /* By documentHashId or, within the client if one is named, by key. */
 static uint32_t
 file_find(struct call *c)
@@ -375,6 +400,8 @@ static const struct route {
     {"/client", "DELETE", client_delete, COUNT_api_client, ON_API, false},
     {"/documentdata", "GET", document_get, COUNT_api_documentdata, ON_API, false},
     {"/documentdata", "DELETE", document_delete, COUNT_api_documentdata, ON_API, false},
+    {"/documentdata/account/client", "GET", documents_get, COUNT_api_documentdata, ON_API,
+	false},
     {"/documentdata/account/client", "DELETE", documents_delete, COUNT_api_documentdata, ON_API,
 	false},
     {"/user", "GET", user_get, COUNT_api_user, ON_API, false},

@@ -492,6 +492,59 @@ test_pointer_to_object(void **state)
 	conf.ncallbacks = 0;
 }
 
+static void
+test_documents(void **state)
+{
+	static const struct {
+		const char *answer;
+		enum rc rc;
+		size_t n; /* d1, d2... */
+	} t[] = {
+	    {"[]", RC_OK, 0},
+	    {"[\"d1\",\"d2\"]", RC_OK, 2},
+	    {"[{\"hashId\":\"d1\"},{\"HashId\":\"d2\",\"clientHashId\":\"c1\"}]", RC_OK, 2},
+	    {"{\"count\":1,\"items\":[{\"documentHashId\":\"d1\",\"hashId\":\"x\"}]}", RC_OK,
+		1},
+	    {"[{\"hashId\":\"d1\"},{\"hashId\":\"d1\"}]", RC_OK, 1},
+	    {"[{\"hashId\":\"x\",\"clientHashId\":\"c2\"},{\"hashId\":\"d1\"}]", RC_OK, 1},
+	    {"[\"d1\",\"d2\",\"d3\"]", RC_FULL, 2},
+	    {"[{\"name\":\"will\"}]", RC_BAD, 0},
+	    {"[\"a b\"]", RC_BAD, 0},
+	    {"{\"a\":1}", RC_BAD, 0},
+	    {"7", RC_BAD, 0},
+	};
+	char ids[2][NAME_HASH], url[HTTP_URL];
+	struct json *doc;
+	struct err e;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		assert_int_equal(
+		    json_parse(t[i].answer, strlen(t[i].answer), &doc, NULL), RC_OK);
+		assert_int_equal(api_documents(doc, "c1", ids, 2, &n, &e), t[i].rc);
+		assert_int_equal(n, t[i].n);
+		for (size_t k = 0; k < n; k++)
+			assert_true(ids[k][0] == 'd' && ids[k][1] == (char)('1' + k));
+		json_free(&doc);
+	}
+	account.hash_id = T("hash");
+	conf.ncallbacks = 0;
+	assert_int_equal(api_documents_url(&conf, &account, "c 1", url, &e), RC_OK);
+	assert_string_equal(
+	    url, BASE "/documentdata/account/client?accountHashId=hash&clientHashId=c%201");
+	callbacks[0] = (struct conf_callback){.kind = T("DocumentData"), .get = T("/x")};
+	callbacks[1] = (struct conf_callback){
+	    .kind = T("DocumentData.List"), .get = T("/list/{clientHashId}")};
+	conf.ncallbacks = 1;
+	assert_int_equal(api_documents_url(&conf, &account, "c1", url, &e), RC_OK);
+	assert_non_null(strstr(url, "/documentdata/account/client?")); /* not the records' */
+	conf.ncallbacks = 2;
+	assert_int_equal(api_documents_url(&conf, &account, "c1", url, &e), RC_OK);
+	assert_string_equal(url, BASE "/list/c1");
+	conf.ncallbacks = 0;
+}
+
 int
 main(void)
 {
@@ -506,6 +559,7 @@ main(void)
 	    cmocka_unit_test(test_link),
 	    cmocka_unit_test(test_link_bounded),
 	    cmocka_unit_test(test_link_end),
+	    cmocka_unit_test(test_documents),
 	    cmocka_unit_test(test_kinds),
 	    cmocka_unit_test(test_older),
 	    cmocka_unit_test(test_pointer_to_object),
