@@ -12,6 +12,7 @@ import sys
 import tap
 from chain import DAEMON_USER, GROUP, IS_ROOT, SPOOLCTL, Chain, WAIT, files_below
 from t_documents import Docs, pdf, sha
+from tap import has
 
 TESTS = []
 
@@ -19,11 +20,6 @@ TESTS = []
 def test(f):
     TESTS.append(f)
     return f
-
-
-def has(text, *parts):
-    for part in parts:
-        assert part in text, "%r is not in:\n%s" % (part, text)
 
 
 def rows(text):
@@ -83,8 +79,14 @@ def into_a_folder():
         c.wait_state(done=1)
         body, _ = c.document(e)
         client, document = e["clientHashId"], e["documentHashId"]
+        other = c.sandbox.emit("FileStore.Upload", client=client)[0]
+        c.wait_state(done=2)
         out = c.folder("out", DAEMON_USER)
         stored = files_below(c.store)
+        many = c.folder("many", DAEMON_USER)
+        c.ctl("pull", "--client", client, "-o", many)
+        tap.same({n: sha(c.read(many + "/" + n)) for n in os.listdir(many)},
+                 {x["documentHashId"] + ".pdf": x["sha256"] for x in (e, other)})
         c.ctl("pull", "--client", client, "--document", document, "-o", out + "/a.pdf")
         tap.same(c.read(out + "/a.pdf"), body)
         has(c.ctl("pull", "--client", client, "--document", document, "-o", out + "/a.pdf",
@@ -93,7 +95,7 @@ def into_a_folder():
         c.ctl("pull", "--client", client, "--document", document, "-o", out + "/a.pdf",
               "--force")
         tap.same(c.read(out + "/a.pdf"), body)
-        c.ctl("pull", "--client", client, "-o", out)
+        c.ctl("pull", "--client", client, "--document", document, "-o", out)
         tap.same(c.read("%s/%s.pdf" % (out, document)), body)
         has(c.ctl("pull", "--client", client, "-o", out, want=73), "is there already")
         has(c.ctl("pull", "--client", client, "-o", out + "/none", want=64), "mkdir")
