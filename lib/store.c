@@ -35,7 +35,8 @@
 #define LOCK ".lock"                /* one byte an object: who changes it */
 #define LOCK_WAIT (20 * CLK_SECOND) /* no change of an object takes longer */
 #define LOCK_LOOK 5                 /* milliseconds between two looks */
-#define LOCK_DIGITS 15              /* of an object's digest: where its byte is */
+#define OBJECT_SIZE (NAME_ACCOUNT + NAME_WORD + NAME_FOLDER + 3) /* its place, and a NUL */
+#define LOCK_DIGITS 15 /* of an object's digest: where its byte is */
 #define PART "part."
 #define PART_TEXT ".json"
 #define PART_FILE (NAME_SIZE + sizeof(PART) + sizeof(PART_TEXT))
@@ -276,27 +277,6 @@ erase_name(int dir, const char *name, void *arg, struct err *e)
 }
 
 enum rc
-store_erase(
-    struct store *st, const struct store_object *o, struct store_erased *n, struct err *e)
-{
-	int account = -1, category = -1;
-	enum rc rc;
-
-	if ((rc = io_open_dir(st->root, o->account, &account, e)) == RC_OK &&
-	    (rc = io_open_dir(account, o->category, &category, e)) == RC_OK) {
-		if (!io_exists(category, o->folder))
-			rc = err_set(e, RC_GONE, "it is not there");
-		else if ((rc = erase_name(category, o->folder, n, e)) == RC_OK) {
-			n->objects++;
-			rc = io_sync_dir(category, e);
-		}
-	}
-	io_close(&account);
-	io_close(&category);
-	return rc;
-}
-
-enum rc
 store_where(const struct store_place *at, char *out, size_t size, struct err *e)
 {
 	char folder[NAME_FOLDER];
@@ -342,22 +322,19 @@ open_place(struct store *st, const struct store_place *at, bool make, int *fd, s
 }
 
 /*
- * An object's folder for a change that nobody else, in whatever
- * process, makes at the same time; let_go ends that.  The lock is a byte of a file that only
- * the store's owner can open, so none of its readers can hold it.  RC_LATER: another one does.
+ * For a change of this object that nobody else, in whatever process, makes at the same time:
+ * until the descriptor is closed.  The lock is a byte of a file that only the store's owner can
+ * open, so none of its readers can hold it.  RC_LATER: another one does.
  */
 static enum rc
-claim(struct store *st, const struct store_place *at, bool make, int *dir, int *lock,
-    struct err *e)
+lock_object(struct store *st, const char *where, int *lock, struct err *e)
 {
 	struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	const int64_t end = clk_mono() + LOCK_WAIT;
-	char where[NAME_ACCOUNT + NAME_WORD + NAME_FOLDER + 3], hex[HASH_HEX];
+	char hex[HASH_HEX];
 	enum rc rc;
 
-	*dir = *lock = -1;
-	if ((rc = store_where(at, where, sizeof(where), e)) != RC_OK ||
-	    (rc = hash_sha256(where, strlen(where), hex, e)) != RC_OK)
+	if ((rc = hash_sha256(where, strlen(where), hex, e)) != RC_OK)
 		return rc;
 	for (size_t i = 0; i < LOCK_DIGITS; i++)
 		byte.l_start = byte.l_start * 16 +
@@ -370,13 +347,53 @@ claim(struct store *st, const struct store_place *at, bool make, int *dir, int *
 			rc = err_sys(e, "fcntl", LOCK);
 		else if (clk_mono() >= end)
 			rc = err_set(e, RC_LATER, "another program holds %.150s", where);
-		if (rc != RC_OK)
-			goto out;
+		if (rc != RC_OK) {
+			io_close(lock);
+			break;
+		}
 		(void)poll(NULL, 0, LOCK_LOOK);
 	}
-	rc = open_place(st, at, make, dir, e);
-out:
-	if (rc != RC_OK)
+	return rc;
+}
+
+enum rc
+store_erase(
+    struct store *st, const struct store_object *o, struct store_erased *n, struct err *e)
+{
+	int account = -1, category = -1, lock = -1;
+	char where[OBJECT_SIZE];
+	enum rc rc;
+
+	(void)snprintf(where, sizeof(where), "%s/%s/%s", o->account, o->category, o->folder);
+	if ((rc = lock_object(st, where, &lock, e)) == RC_OK &&
+	    (rc = io_open_dir(st->root, o->account, &account, e)) == RC_OK &&
+	    (rc = io_open_dir(account, o->category, &category, e)) == RC_OK) {
+		if (!io_exists(category, o->folder))
+			rc = err_set(e, RC_GONE, "it is not there");
+		else if ((rc = erase_name(category, o->folder, n, e)) == RC_OK) {
+			n->objects++;
+			rc = io_sync_dir(category, e);
+		}
+	}
+	io_close(&account);
+	io_close(&category);
+	io_close(&lock);
+	return rc;
+}
+
+/* An object's folder, locked; let_go ends that. */
+static enum rc
+claim(struct store *st, const struct store_place *at, bool make, int *dir, int *lock,
+    struct err *e)
+{
+	char where[OBJECT_SIZE];
+	enum rc rc;
+
+	*dir = *lock = -1;
+	if ((rc = store_where(at, where, sizeof(where), e)) != RC_OK ||
+	    (rc = lock_object(st, where, lock, e)) != RC_OK)
+		return rc;
+	if ((rc = open_place(st, at, make, dir, e)) != RC_OK)
 		io_close(lock);
 	return rc;
 }

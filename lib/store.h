@@ -85,7 +85,10 @@ struct store_erased { /* how much was removed */
 	uint64_t objects, files, bytes;
 };
 
-/* Remove an object whole, tombstone and versions too; added to n.  RC_GONE: it is not there. */
+/*
+ * Remove an object whole, tombstone and versions too; added to n.  RC_GONE: it is not there.
+ * RC_LATER: another program is changing it.
+ */
 enum rc store_erase(struct store *st, const struct store_object *o, struct store_erased *n,
     struct err *e) MUST_CHECK;
 

@@ -955,6 +955,43 @@ test_two_processes(void **state)
 	store_close(&st);
 }
 
+static void
+record_often(void)
+{
+	struct store *st;
+	int bad = 0;
+
+	if (store_join(path, &st, NULL) != RC_OK)
+		_exit(1);
+	for (unsigned i = 0; i < 50; i++)
+		bad += store_record(st, &place, "{}", 2, NULL) != RC_OK;
+	store_close(&st);
+	_exit(bad);
+}
+
+/* An object that is erased while somebody writes to it: it is whole or not there. */
+static void
+test_erase_beside_a_writer(void **state)
+{
+	struct store_object o = {.account = "acme", .category = "FileStore", .folder = "doc1"};
+	struct store_erased n = {0};
+	struct store *st = store();
+	pid_t child;
+	int status;
+
+	(void)state;
+	if ((child = fork()) == 0)
+		record_often();
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		enum rc rc = store_erase(st, &o, &n, NULL);
+
+		assert_true(rc == RC_OK || rc == RC_GONE);
+	}
+	assert_int_equal(status, 0);
+	assert_true(n.objects > 0);
+	store_close(&st);
+}
+
 static bool
 in_tmp(const char *name)
 {
@@ -1017,6 +1054,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_clear_crash, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_crash, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_processes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_erase_beside_a_writer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_open_beside_a_writer, setup, teardown),
 	};
 
