@@ -163,7 +163,8 @@ def a_failure_is_shared_too():
         c.start_daemon()
         c.wait_state(failed=100, done=1)
         calls = c.sandbox.stats()["api_client"]
-        tap.same(calls, 3, "calls")
+        # three for those there from the first; who was looked at later joins later
+        assert 3 <= calls <= 5, calls
         for e in events:
             assert "given up after 3 tries" in c.retry(name_of(e))["reason"]
         c.sandbox.no_faults()
